@@ -1,0 +1,345 @@
+"""Which kernel a call runs, and everything about a call that is not quick.
+
+The generated call (`gpuops.codegen`) tests exact types and calls a kernel from its globals. This
+module fills those globals (`refresh`) and takes the calls that the tests turn away: values to
+convert, wrapper types, mixed or missing devices, other GPUs than the current one, kernels that are
+lazy, switched off or missing, and debug mode.
+
+Wrapper types (fakes, tracing, differentiable and batched arrays) register themselves here with an
+interpreter and a level; the dispatcher names none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+
+from gpuops import checks, codegen, versions
+from gpuops.checks import Inspection
+from gpuops.convert import Arguments, Found, convert_outputs, wrapper_types
+from gpuops.devices import ArrayKind, Device
+from gpuops.errors import ArgumentError, DeviceError, NoKernelError, caller_location, describe
+from gpuops.register import device_parameter
+from gpuops.registry import Kernel, Operator, Registration, registry
+
+__all__ = [
+    "Interpreter",
+    "Wrapper",
+    "register_wrapper",
+    "run_kernel",
+    "switched_off",
+]
+
+
+class Interpreter(Protocol):
+    """Takes the calls that have one of its wrappers among their arguments."""
+
+    def __call__(self, operator: Operator, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Run `operator`; the arguments are converted, in schema order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapper:
+    """A registered wrapper type; the highest level among the arguments gets the call."""
+
+    interpreter: Interpreter
+    level: int
+
+
+def register_wrapper(cls: type, interpreter: Interpreter, level: int) -> Registration:
+    """Let `interpreter` take every call that has an array of exact type `cls` and no higher one.
+
+    Args:
+        cls: the wrapper class; subclasses are registered on their own.
+        interpreter: called as ``interpreter(operator, args, kwargs)``.
+        level: the order among wrapper types; a call goes to the highest.
+
+    Returns:
+        A handle that undoes it.
+    """
+    wrapper = Wrapper(interpreter, level)
+    with registry.lock:
+        previous = wrapper_types.get(cls)
+        wrapper_types[cls] = wrapper
+
+    def undo() -> None:
+        if wrapper_types.get(cls) is wrapper:
+            if previous is None:
+                del wrapper_types[cls]
+            else:
+                wrapper_types[cls] = previous
+
+    return Registration(undo, caller_location())
+
+
+# (operator, device type) pairs whose kernel is switched off in this context.
+switched_off: ContextVar[frozenset[tuple[Operator, str | None]]] = ContextVar(
+    "gpuops_switched_off", default=frozenset()
+)
+
+
+# -- choosing a kernel -----------------------------------------------------------------------------
+
+
+def _find_kernel(
+    operator: Operator, device_type: str | None
+) -> tuple[Callable[..., Any], str] | None:
+    """The kernel for a device type, then the default kernel, then a fallback; and its place."""
+    off = switched_off.get() if operator.switched_off else frozenset()
+    keys = (device_type, None) if device_type is not None else (None,)
+    for key in keys:
+        for kernel in reversed(operator.kernels.get(key, ())):
+            if (operator, key) in off:
+                break
+            if kernel.value is None:
+                kernel.load()
+                with registry.lock:
+                    refresh(operator)
+            if not kernel.is_fallthrough:
+                return kernel.value, str(kernel)
+    entry = registry.fallback(operator.namespace, device_type)
+    if entry is None:
+        return None
+    return partial(entry.value, operator), f"{describe(entry.value)} ({entry.location})"
+
+
+def _quick_kernel(operator: Operator, device_type: str | None) -> Callable[..., Any] | None:
+    """The kernel's function if calls may go straight to it, without a look at anything else."""
+    if operator.switched_off or checks.state.contexts:
+        return None
+    kernel: Kernel | None = None
+    for key in (device_type, None):
+        kernel = operator.kernel(key)
+        if kernel is not None:
+            break
+    if kernel is None or kernel.is_fallthrough or kernel.value is None:
+        return None
+    function: Callable[..., Any] = kernel.value
+    return function
+
+
+def _fail_without_kernel(operator: Operator, device: Device | None) -> NoReturn:
+    off = sorted(key or "default" for op, key in switched_off.get() if op is operator)
+    have = [device for device in operator.device_types()]
+    known = ", ".join(have) if have else "no device"
+    note = f" ({', '.join(off)} switched off by set_kernel_enabled)" if off else ""
+    if device is None:
+        if operator.schema.array_parameters:
+            raise NoKernelError(
+                f"{operator.qualname} was called with no array arguments, so there is no device to "
+                f"choose a kernel by, and it has no default kernel; it has kernels for {known}"
+                f"{note}. Declared as {operator.declaration}"
+            )
+        raise NoKernelError(
+            f"{operator.qualname} has no kernel{note}. Declared as {operator.declaration}"
+        )
+    raise NoKernelError(
+        f"{operator.qualname} does not have a kernel registered for {device.type}; it has kernels "
+        f"for {known}{note}. Add one with register_kernel({device.type!r}). "
+        f"Declared as {operator.declaration}"
+    )
+
+
+# -- the slow path ---------------------------------------------------------------------------------
+
+
+def _slow(operator: Operator) -> Callable[..., Any]:
+    """The function that takes an operator's calls which the generated tests turn away."""
+    names = [parameter.name for parameter in operator.schema.keyword_only]
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        operator.check_alive()
+        arguments = Arguments(operator, (*args, *(kwargs[name] for name in names)))
+        wrapper = _highest_wrapper(arguments.arrays)
+        if wrapper is not None:
+            return wrapper.interpreter(operator, arguments.positional, arguments.keywords)
+        return run_kernel(operator, arguments)
+
+    return slow
+
+
+def _highest_wrapper(arrays: list[Found]) -> Wrapper | None:
+    highest: Wrapper | None = None
+    for found in arrays:
+        if found.kind is None:
+            wrapper: Wrapper = wrapper_types[type(found.array)]
+            if highest is None or wrapper.level > highest.level:
+                highest = wrapper
+    return highest
+
+
+def run_kernel(operator: Operator, arguments: Arguments) -> Any:
+    """Run the kernel for converted arguments without wrappers among them, and check its result.
+
+    Raises:
+        DeviceError: the arrays are on several devices.
+        NoKernelError: there is no kernel for their device.
+        ReturnError, AliasError, MutationError: the kernel did what it is not declared to do.
+    """
+    device = _common_device(operator, arguments)
+    _learn_cuda(operator, arguments.arrays)
+    chosen = _find_kernel(operator, None if device is None else device.type)
+    if chosen is None:
+        _fail_without_kernel(operator, device)
+    function, place = chosen
+    kind = arguments.arrays[0].kind if arguments.arrays else None
+    guard = nullcontext() if kind is None or device is None else kind.guard(device)
+    inspection = Inspection(operator, arguments, place) if checks.enabled.get() else None
+    with guard:
+        out = function(*arguments.positional, **arguments.keywords)
+    expected = device.type if device is not None and kind is not None else None
+    out = convert_outputs(operator, out, expected, tuple(arguments.values))
+    if inspection is not None:
+        inspection.finish(out)
+    return out
+
+
+def _common_device(operator: Operator, arguments: Arguments) -> Device | None:
+    """The device of all arrays; without arrays, what the ``device`` argument says."""
+    first: tuple[Found, Device] | None = None
+    for found in arguments.arrays:
+        assert found.kind is not None
+        device = found.kind.device_of(found.array)
+        if first is None:
+            first = (found, device)
+        elif device is not first[1]:
+            raise DeviceError(
+                f"{operator.qualname}: expected all arrays to be on the same device, but "
+                f"{first[0].name!r} is on {first[1]} and {found.name!r} is on {device}. "
+                f"Declared as {operator.declaration}"
+            )
+    if first is not None:
+        return first[1]
+    name = device_parameter(operator.schema)
+    if name is None:
+        return None
+    index = [parameter.name for parameter in operator.schema.parameters].index(name)
+    chosen: Device | None = arguments.values[index]
+    # An optional device that was left out means the host, as in NumPy.
+    return Device("cpu") if chosen is None else chosen
+
+
+# -- filling the generated call's globals ----------------------------------------------------------
+
+
+class _NoArray:
+    """Stands in the globals for the array type of a library that is not loaded."""
+
+
+def _build(operator: Operator) -> Callable[..., Any]:
+    function, table = codegen.build(operator)
+    operator.table = table
+    slow = _slow(operator)
+    slots: dict[str, Any] = {
+        "slow": slow,
+        "check": lambda out, device, *args: convert_outputs(operator, out, device, args),
+        "ndarray": np.ndarray,
+        "only_ndarray": frozenset({np.ndarray}).issuperset,
+        "only_ndarray_or_none": frozenset({np.ndarray, type(None)}).issuperset,
+        "tracked": versions.tracked,
+        "bump": versions.bump,
+    }
+    for wanted, value in slots.items():
+        _set(table, wanted, value)
+    _set_cuda(table, _NoArray, one_gpu=False, current=lambda *arrays: False)
+    function.operator = operator  # type: ignore[attr-defined]  # a function with attributes
+    function.schema = operator.schema  # type: ignore[attr-defined]
+    function.tags = operator.tags  # type: ignore[attr-defined]
+    refresh(operator)
+    return function
+
+
+def _set(table: codegen.CallTable, wanted: str, value: Any) -> None:
+    name = table.known(wanted)
+    if name is not None:
+        table.globals[name] = value
+
+
+def _set_cuda(
+    table: codegen.CallTable, cls: type, *, one_gpu: bool, current: Callable[..., bool]
+) -> None:
+    # The array type last: until it is there, no call takes the branch that uses the others.
+    _set(table, "one_gpu", one_gpu)
+    _set(table, "current_gpu", current)
+    _set(table, "only_cuda_array", frozenset({cls}).issuperset)
+    _set(table, "only_cuda_array_or_none", frozenset({cls, type(None)}).issuperset)
+    _set(table, "cuda_array", cls)
+
+
+def _learn_cuda(operator: Operator, arrays: list[Found]) -> None:
+    """Let later calls with arrays like these, of a CUDA library, go the quick way."""
+    for found in arrays:
+        kind = found.kind
+        table = operator.table
+        if kind is None or kind.device_type != "cuda" or not isinstance(table, codegen.CallTable):
+            continue
+        name = table.known("cuda_array")
+        if name is not None and table.globals[name] is _NoArray:
+            _set_cuda(table, kind.cls, one_gpu=kind.single_device, current=_on_current_device(kind))
+
+
+def _on_current_device(kind: ArrayKind) -> Callable[..., bool]:
+    """Whether all arrays are on the GPU that is current, so that no guard is needed."""
+    current, device_of = kind.current, kind.device_of
+
+    def on_current_device(*arrays: Any) -> bool:
+        index = current()
+        return all(array is None or device_of(array).index == index for array in arrays)
+
+    return on_current_device
+
+
+def refresh(operator: Operator) -> None:
+    """Put the kernels in force into the generated call's globals."""
+    table = operator.table
+    if not isinstance(table, codegen.CallTable):
+        return
+    slow = table.globals[table.name("slow")]
+    for device_type in ("cpu", "cuda"):
+        quick = None if operator.gone else _quick_kernel(operator, device_type)
+        _set(table, device_type, quick or slow)
+    quick = None if operator.gone else _quick_kernel(operator, None)
+    _set(table, "default", quick or slow)
+
+
+def _refusal(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception | None:
+    """Why an overload does not take some arguments; None if it does."""
+    parameters = operator.schema.parameters
+    positional = operator.schema.positional
+    if len(args) > len(positional):
+        return ArgumentError(f"takes {len(positional)} positional arguments, {len(args)} given")
+    given = dict(zip((p.name for p in positional), args, strict=False))
+    for name, value in kwargs.items():
+        if name in given:
+            return ArgumentError(f"got several values for argument {name!r}")
+        if all(parameter.name != name for parameter in parameters):
+            return ArgumentError(f"got an unknown argument {name!r}")
+        given[name] = value
+    values = []
+    for parameter in parameters:
+        if parameter.name not in given and not parameter.has_default:
+            return ArgumentError(f"missing the argument {parameter.name!r}")
+        values.append(given.get(parameter.name, parameter.default))
+    try:
+        Arguments(operator, tuple(values))
+    except ArgumentError as error:
+        return error
+    return None
+
+
+def refresh_all() -> None:
+    """Put the kernels in force into the globals of every call that was built."""
+    for operator in registry.operators():
+        if operator.is_built:
+            refresh(operator)
+
+
+Operator.build_call = _build
+Operator.refresh_call = refresh
+Operator.refusal = _refusal

@@ -1,0 +1,186 @@
+"""Exception classes and the rendering of every message.
+
+Every error that gpuops raises on purpose derives from `GpuopsError` and from the built-in class
+that a caller would expect (`TypeError` for a wrong argument, `NotImplementedError` for a missing
+kernel, ...), so that code which knows nothing of gpuops catches the right thing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import FrameType
+from typing import Any
+
+__all__ = [
+    "AliasError",
+    "ArgumentError",
+    "DeviceError",
+    "GpuopsError",
+    "Location",
+    "MutationError",
+    "NoKernelError",
+    "OperatorNotFoundError",
+    "OverloadError",
+    "RegistrationError",
+    "ReturnError",
+    "SchemaError",
+    "StaleOperatorError",
+    "caller_location",
+    "closest",
+    "describe",
+    "location_of",
+]
+
+
+class GpuopsError(Exception):
+    """Base of every error that gpuops raises on purpose."""
+
+
+class SchemaError(GpuopsError, ValueError):
+    """A declaration is malformed: a name, a schema string, a type hint, a default, a tag."""
+
+
+class RegistrationError(GpuopsError, RuntimeError):
+    """A registration contradicts what is registered already, or its library is gone."""
+
+
+class DeviceError(GpuopsError, RuntimeError, ValueError):
+    """A device does not exist, or the arrays of one call are on several devices.
+
+    It is a `ValueError` too: a misspelled device string is a bad value.
+    """
+
+
+class ArgumentError(GpuopsError, TypeError):
+    """A call's argument cannot be converted to its declared type."""
+
+
+class ReturnError(GpuopsError, TypeError):
+    """A kernel returned something else than its operator declares."""
+
+
+class NoKernelError(GpuopsError, NotImplementedError):
+    """No kernel is registered that could serve the call."""
+
+
+class AliasError(GpuopsError, RuntimeError):
+    """A kernel's output shares memory it may not share, or is not the array it has to be."""
+
+
+class MutationError(GpuopsError, RuntimeError):
+    """A kernel changed an argument that the operator does not declare as mutated."""
+
+
+class StaleOperatorError(GpuopsError, RuntimeError):
+    """The operator object was replaced by a newer definition, or its library is gone."""
+
+
+class OverloadError(GpuopsError, TypeError, RuntimeError):
+    """No overload of an operator accepts the arguments of a call."""
+
+
+class OperatorNotFoundError(GpuopsError, AttributeError, RuntimeError):
+    """There is no operator, overload or namespace of that name.
+
+    It is an `AttributeError` because ``ops.<ns>.<name>`` is attribute access.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in somebody's source: where an operator or a kernel was registered."""
+
+    file: str
+    line: int
+    module: str = ""
+    function: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+    def is_reload_of(self, earlier: Location) -> bool:
+        """Whether this is the same module-level statement, executed once more.
+
+        True for ``importlib.reload`` and for a notebook cell that is run again (whose file name
+        changes with each run in some front ends): same module, module level, and the same line of
+        the same file or both typed interactively. A statement inside a function is never one:
+        calling the function twice is two registrations.
+        """
+        if self.function != "<module>" or earlier.function != "<module>":
+            return False
+        if self.module != earlier.module:
+            return False
+        same_place = self.file == earlier.file and self.line == earlier.line
+        return same_place or (_is_interactive(self.file) and _is_interactive(earlier.file))
+
+
+def _is_interactive(file: str) -> bool:
+    return file.startswith("<") or "ipykernel" in file
+
+
+def _is_own_frame(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__", "")
+    return isinstance(name, str) and (name == "gpuops" or name.startswith("gpuops."))
+
+
+def caller_location() -> Location:
+    """The innermost place on the stack that is not inside gpuops.
+
+    Returns:
+        Where the user's code called into gpuops; ``<unknown>:0`` where there is no such frame
+        (a finaliser at interpreter exit, for instance).
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_own_frame(frame):
+        frame = frame.f_back
+    if frame is None:
+        return Location("<unknown>", 0)
+    code = frame.f_code
+    module = str(frame.f_globals.get("__name__", ""))
+    return Location(code.co_filename, frame.f_lineno, module, code.co_name)
+
+
+def location_of(function: object) -> Location | None:
+    """Where a function, bound method, partial or Numba dispatcher was written, if that is known."""
+    for attribute in ("py_func", "__func__", "func"):
+        function = getattr(function, attribute, function)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    module = str(getattr(function, "__module__", "") or "")
+    return Location(code.co_filename, code.co_firstlineno, module, code.co_name)
+
+
+def closest(name: str, candidates: Iterable[str]) -> str:
+    """A hint for a misspelled name: ``". Did you mean 'softmax'?"``, or an empty string."""
+    matches = get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    return f". Did you mean {matches[0]!r}?" if matches else ""
+
+
+def describe(value: Any) -> str:
+    """A value in a few words, for error messages; it never prints an array's data.
+
+    >>> import numpy as np
+    >>> describe(np.zeros((2, 3), np.float32))
+    'numpy.ndarray float32[2, 3]'
+    >>> describe([1, 2, 3])
+    'list of length 3'
+    >>> describe("abc")
+    "str 'abc'"
+    """
+    if value is None:
+        return "None"
+    cls = type(value)
+    name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__name__}"
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if isinstance(shape, tuple) and dtype is not None and cls.__module__ != "builtins":
+        return f"{name} {dtype}[{', '.join(map(str, shape))}]"
+    if cls in (list, tuple, dict, set, frozenset, bytes):
+        return f"{name} of length {len(value)}"
+    if cls in (str, int, float, bool, complex):
+        text = repr(value)
+        return f"{name} {text if len(text) <= 60 else text[:57] + '...'}"
+    return f"an object of type {name}"

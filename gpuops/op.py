@@ -1,0 +1,634 @@
+"""The functions that users register with: `custom_op`, `define`, `impl`, `register_*`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
+
+from gpuops import infer, register
+from gpuops.dispatch import switched_off
+from gpuops.errors import (
+    Location,
+    NoKernelError,
+    RegistrationError,
+    SchemaError,
+    describe,
+)
+from gpuops.library import Library
+from gpuops.registry import Kernel, Operator, Registration, as_operator, registry
+from gpuops.schema import MISSING, Schema, parse_qualname
+from gpuops.schema_parser import parse_schema
+from gpuops.tags import Tag
+
+__all__ = [
+    "CustomOp",
+    "SavedKernel",
+    "custom_op",
+    "define",
+    "get_kernel",
+    "impl",
+    "load_library",
+    "operators",
+    "register_fake",
+    "register_kernel",
+    "set_kernel_enabled",
+]
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+F = TypeVar("F", bound=Callable[..., Any])
+
+OpLike = Any
+"""An operator's call, an `Operator`, a packet with one overload, or a qualified name."""
+
+
+class CustomOp(Protocol[P, R_co]):
+    """What `custom_op` returns: a plain function with these attributes.
+
+    It is a generated function rather than an instance with ``__call__`` because calling it then
+    costs a function call and no more (`docs/dispatch.md` has the measurements).
+    """
+
+    operator: Operator
+    schema: Schema
+    tags: list[Tag]
+    default: Operator
+    __name__: str
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Run the operator."""
+
+    @overload
+    def register_kernel(self, device_types: Any, fn: None = None, /) -> Callable[[F], F]: ...
+    @overload
+    def register_kernel(
+        self, device_types: Any, fn: Callable[..., Any] | str, /
+    ) -> Registration: ...
+    def register_kernel(self, device_types: Any, fn: Any = None, /) -> Any:
+        """See `gpuops.register_kernel`."""
+
+    @overload
+    def register_fake(
+        self, fn: None = None, /, *, allow_override: bool = True
+    ) -> Callable[[F], F]: ...
+    @overload
+    def register_fake(self, fn: F, /, *, allow_override: bool = True) -> F: ...
+    def register_fake(self, fn: Any = None, /, *, allow_override: bool = True) -> Any:
+        """See `gpuops.register_fake`."""
+
+    def set_kernel_enabled(
+        self, device_type: str | None, enabled: bool = True
+    ) -> AbstractContextManager[None]:
+        """Switch the kernel of a device type off (or on again) in a ``with`` block."""
+
+    def overloads(self) -> list[str]:
+        """The names of the overloads that share this operator's name."""
+
+    def undo(self) -> None:
+        """Remove the operator and all that was registered for it."""
+
+
+# -- declaring -------------------------------------------------------------------------------------
+
+
+@overload
+def custom_op(
+    name: str,
+    fn: None = None,
+    /,
+    *,
+    mutates_args: str | Iterable[str],
+    device_types: str | Iterable[str] | None = None,
+    schema: str | None = None,
+    tags: Tag | Iterable[Tag] = (),
+    signature: str | None = None,
+) -> Callable[[Callable[P, R_co]], CustomOp[P, R_co]]: ...
+@overload
+def custom_op(
+    name: str,
+    fn: Callable[P, R_co],
+    /,
+    *,
+    mutates_args: str | Iterable[str],
+    device_types: str | Iterable[str] | None = None,
+    schema: str | None = None,
+    tags: Tag | Iterable[Tag] = (),
+    signature: str | None = None,
+) -> CustomOp[P, R_co]: ...
+def custom_op(
+    name: str,
+    fn: Any = None,
+    /,
+    *,
+    mutates_args: str | Iterable[str],
+    device_types: str | Iterable[str] | None = None,
+    schema: str | None = None,
+    tags: Tag | Iterable[Tag] = (),
+    signature: str | None = None,
+) -> Any:
+    """Declare an operator; the decorated function is its first kernel.
+
+    Args:
+        name: ``"namespace::name"``, or ``"namespace::name.overload"``.
+        fn: the function; without it, `custom_op` is a decorator.
+        mutates_args: the names of the array arguments that the operator writes to (``()`` for
+            none), or ``"unknown"`` for all of them.
+        device_types: the device types that `fn` is the kernel for; None makes it the default
+            kernel, which serves every device that has none of its own.
+        schema: a nameless schema string such as ``"(Array x, float s) -> Array"``, in place of
+            type hints.
+        tags: one `Tag` or several.
+        signature: a gufunc signature such as ``"(m,k),(k,n)->(m,n)"``.
+
+    Returns:
+        A function that calls the operator, with the name, docstring and signature of `fn` and the
+        methods of `CustomOp`. An earlier operator of the same name is replaced, with all that was
+        registered for it; calling the old one raises `StaleOperatorError`.
+
+    Raises:
+        SchemaError: a malformed name, a type hint that operators cannot have, a schema that
+            disagrees with `fn` or `mutates_args`, tags that do not go with the schema.
+        DeviceError: an unknown device type.
+        TypeError: `name` is no string, or `fn` is not callable.
+        RegistrationError: a `Library` defines an operator of that name.
+
+    >>> import numpy as np
+    >>> from gpuops import Array
+    >>> @custom_op("demo::scale", mutates_args=())
+    ... def scale(x: Array, s: float = 2.0) -> Array:
+    ...     return x * s
+    >>> scale(np.ones(2), 3)
+    array([3., 3.])
+    >>> print(scale.schema)
+    demo::scale(Array x, float s=2.0) -> Array
+    >>> scale.undo()
+    """
+    namespace, base, overload_name = parse_qualname(name)
+    keys = register.kernel_devices(device_types, f"custom_op({name})")
+
+    def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+        if not callable(function):
+            raise TypeError(f"custom_op({name}) takes a function, got {describe(function)}")
+        if schema is None:
+            parsed = _inferred(name, function, mutates_args)
+        else:
+            parsed = _written(name, function, schema, mutates_args)
+        operator = register.make_operator(
+            parsed.with_name(f"{namespace}::{base}", overload_name),
+            kind="custom_op",
+            tags=tags,
+            default_tags=(Tag.compliant,),
+            signature=signature,
+            inferred=schema is None,
+            function=function,
+        )
+        # Everything before it is visible: no caller ever meets an operator without its kernel.
+        register.register_kernels(operator, keys_as_given(keys), function)
+        call = _finish_call(operator, function)
+        handle = registry.add(operator)
+        call.undo = handle.undo  # type: ignore[attr-defined]
+        return call
+
+    return declare if fn is None else declare(fn)
+
+
+def keys_as_given(keys: list[str | None]) -> list[str]:
+    """Kernel keys as a ``device_types`` argument."""
+    return [key or "default" for key in keys]
+
+
+def _inferred(name: str, function: Callable[..., Any], mutates_args: Any) -> Schema:
+    try:
+        return infer.infer(function, mutates_args=mutates_args)
+    except SchemaError as error:
+        raise SchemaError(f"custom_op({name}): {error}") from None
+
+
+def _written(name: str, function: Callable[..., Any], text: str, mutates_args: Any) -> Schema:
+    def fail(message: str) -> Any:
+        raise SchemaError(f"custom_op({name}): {message}. The schema is {text!r}")
+
+    schema = register.nameless(text, parse_schema(text), f"custom_op({name})")
+    known = [parameter.name for parameter in schema.parameters]
+    mutated = infer.mutated_names(mutates_args, known, fail)
+    if mutates_args != "unknown" and mutated != frozenset(schema.mutated):
+        spelled = "{" + ", ".join(map(repr, schema.mutated)) + "}"
+        given = "{" + ", ".join(map(repr, sorted(mutated))) + "}"
+        fail(f"by its schema, the op mutates {spelled}, but mutates_args says {given}")
+    _check_signature(schema, function, fail)
+    return schema
+
+
+def _check_signature(
+    schema: Schema, function: Callable[..., Any], fail: Callable[[str], Any]
+) -> None:
+    """Compare a written schema with the function it is written for: names, kinds, defaults."""
+    try:
+        signature = infer.signature_of(function)
+    except ValueError:
+        return
+    kinds = inspect.Parameter
+    by_position, by_name = [], set()
+    for parameter in signature.parameters.values():
+        if parameter.kind in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD):
+            fail(f"the function takes {parameter}, which no schema can describe")
+        if parameter.kind is kinds.KEYWORD_ONLY:
+            by_name.add(parameter.name)
+        else:
+            by_position.append(parameter.name)
+    positional = [parameter.name for parameter in schema.positional]
+    if by_position != positional:
+        fail(
+            f"the function takes the positional arguments ({', '.join(by_position)}), the schema "
+            f"({', '.join(positional)})"
+        )
+    keyword_only = {parameter.name for parameter in schema.keyword_only}
+    if by_name != keyword_only:
+        fail(
+            f"the function takes the keyword-only arguments {sorted(by_name)}, the schema "
+            f"{sorted(keyword_only)}"
+        )
+    for declared in schema.parameters:
+        default = signature.parameters[declared.name].default
+        if default is kinds.empty:
+            continue
+        same = declared.has_default and (
+            default is declared.default or repr(default) == repr(declared.default)
+        )
+        if not same and not (declared.has_default and bool(default == declared.default)):
+            fail(
+                f"argument {declared.name!r} has the default {default!r} in the function and "
+                f"{'none' if declared.default is MISSING else repr(declared.default)} in the schema"
+            )
+
+
+def _finish_call(operator: Operator, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The operator's call, made to look like the function that was decorated."""
+    call: Any = operator.call
+    call.__name__ = getattr(function, "__name__", operator.name)
+    call.__doc__ = function.__doc__
+    try:
+        call.__signature__ = infer.signature_of(function)
+    except ValueError:
+        call.__doc__ = call.__doc__ or str(operator.schema)
+    call.__annotations__ = dict(getattr(function, "__annotations__", {}))
+    methods = _Methods(operator)
+    call.register_kernel = methods.register_kernel
+    call.register_fake = methods.register_fake
+    call.set_kernel_enabled = methods.set_kernel_enabled
+    call.overloads = methods.overloads
+    call.default = operator
+    return operator.call
+
+
+class _Methods:
+    """The methods of a `CustomOp`, which is a function and cannot have any."""
+
+    def __init__(self, operator: Operator) -> None:
+        self.operator = operator
+
+    def register_kernel(self, device_types: Any, fn: Any = None, /) -> Any:
+        """Register a kernel for one or several device types; see `gpuops.register_kernel`."""
+        return register_kernel(self.operator, device_types, fn)
+
+    def register_fake(self, fn: Any = None, /, *, allow_override: bool = True) -> Any:
+        """Register the fake kernel; returns the function, for use as a decorator."""
+        if fn is None:
+            return lambda function: self.register_fake(function, allow_override=allow_override)
+        register_fake(self.operator, fn, allow_override=allow_override)
+        return fn
+
+    def set_kernel_enabled(
+        self, device_type: str | None, enabled: bool = True
+    ) -> AbstractContextManager[None]:
+        """Switch the kernel of a device type off or on in a ``with`` block."""
+        return set_kernel_enabled(self.operator, device_type, enabled)
+
+    def overloads(self) -> list[str]:
+        """The names of all overloads, ``"default"`` for the one without a name."""
+        found = registry.overloads(self.operator.namespace, self.operator.name)
+        return [name or "default" for name in found]
+
+
+# -- registering by operator or name ---------------------------------------------------------------
+
+
+def define(
+    qualname: str | Library,
+    schema: str,
+    alias_analysis: str = "",
+    *,
+    lib: Library | None = None,
+    tags: Tag | Iterable[Tag] = (),
+) -> Any:
+    """Define an operator without a kernel from a schema string.
+
+    Args:
+        qualname: ``"namespace::name"``. Given a `Library` instead (torch's older form), `schema`
+            has the name, and a decorator for the default kernel is returned.
+        schema: nameless, such as ``"(Array x) -> Array"``.
+        alias_analysis: ignored; there for torch's older form.
+        lib: the library that the definition lives in; without one it stays until undone.
+        tags: one `Tag` or several.
+
+    Returns:
+        A handle that undoes it.
+
+    Raises:
+        SchemaError: a malformed name or schema, or a schema that has a name.
+        RegistrationError: the operator is defined already.
+
+    >>> handle = define("demo::negate", "(Array x) -> Array")
+    >>> handle.undo()
+    """
+    if isinstance(qualname, Library):
+        operator, _ = qualname.define_operator(schema, tags=tags)
+        library = qualname
+
+        def default_kernel(function: F) -> F:
+            library.impl(operator, function)
+            return function
+
+        return default_kernel
+    namespace, base, overload_name = parse_qualname(qualname)
+    parsed = register.nameless(schema, parse_schema(schema), f"define({qualname!r})")
+    named = parsed.with_name(f"{namespace}::{base}", overload_name)
+    if lib is not None:
+        return lib.define(str(named), tags=tags)
+    return registry.add(register.make_operator(named, kind="define", tags=tags))
+
+
+@overload
+def register_kernel(
+    op: OpLike, device_types: Any, func: None = None, /, *, lib: Library | None = None
+) -> Callable[[F], F]: ...
+@overload
+def register_kernel(
+    op: OpLike,
+    device_types: Any,
+    func: Callable[..., Any] | str,
+    /,
+    *,
+    lib: Library | None = None,
+) -> Registration: ...
+def register_kernel(
+    op: OpLike, device_types: Any, func: Any = None, /, *, lib: Library | None = None
+) -> Any:
+    """Register the kernel of an operator for one or several device types.
+
+    Args:
+        op: the operator, or its name.
+        device_types: ``"cpu"``, ``"cuda"``, a sequence of them, or None for the default kernel.
+        func: the kernel: a function that takes the operator's positional arguments by position
+            and its keyword-only ones by name, or ``"module:name"`` (``".module:name"`` relative to
+            the caller's package), imported at the first call. Without it, a decorator is returned.
+        lib: the library that the registration lives in.
+
+    Returns:
+        A handle that undoes it; in decorator form the function.
+
+    Raises:
+        OperatorNotFoundError: there is no such operator.
+        DeviceError: an unknown device type.
+        TypeError: `func` is not callable.
+        RegistrationError: it cannot take the operator's arguments.
+        SchemaError: the operator takes neither arrays nor a ``device`` argument.
+    """
+    operator = as_operator(op)
+    keys = keys_as_given(register.kernel_devices(device_types, f"register_kernel({op})"))
+    register.check_factory(operator.schema, [None if k == "default" else k for k in keys], str(op))
+
+    def add(function: Any) -> Registration:
+        if lib is not None:
+            return lib.register_kernel(operator, keys, function)
+        return register.register_kernels(operator, keys, function)
+
+    if func is not None:
+        return add(func)
+
+    def decorate(function: F) -> F:
+        add(function)
+        return function
+
+    return decorate
+
+
+def impl(
+    qualname: OpLike,
+    types: Any = None,
+    func: Any = None,
+    *,
+    lib: Library | None = None,
+) -> Any:
+    """Register a kernel by name; `register_kernel` under torch's other name.
+
+    ``impl(lib, name, device_type)`` (torch's older form) is a decorator too.
+
+    Returns:
+        A handle that undoes it; in decorator form the function.
+    """
+    if isinstance(qualname, Library):
+        library, name, device_type = qualname, types, func
+
+        def decorate(function: F) -> F:
+            library.impl(name, function, device_type)
+            return function
+
+        return decorate
+    return register_kernel(qualname, types, func, lib=lib)
+
+
+def register_fake(
+    op: OpLike,
+    func: Any = None,
+    /,
+    *,
+    lib: Library | None = None,
+    allow_override: bool = True,
+) -> Any:
+    """Register the fake kernel of an operator: the function that computes output metadata only.
+
+    Args:
+        op: the operator, or its name.
+        func: takes the operator's arguments as kernels do and returns arrays without data; without
+            it, a decorator is returned.
+        lib: the library that the registration lives in.
+        allow_override: replace a fake kernel that is there already.
+
+    Returns:
+        A handle that undoes it; in decorator form the function.
+
+    Raises:
+        OperatorNotFoundError: there is no such operator.
+        TypeError: `func` is not callable.
+        RegistrationError: there is one already and `allow_override` is False, or `func` cannot
+            take the operator's arguments.
+
+    Warns:
+        UserWarning: the operator has `Tag.inplace` or `Tag.out`, and so a fake kernel by itself.
+    """
+    operator = as_operator(op)
+
+    def add(function: Any) -> Registration:
+        if lib is not None:
+            return lib.register_fake(operator, function, allow_override=allow_override)
+        return register.register_fake(operator, function, allow_override=allow_override)
+
+    if func is not None:
+        return add(func)
+
+    def decorate(function: F) -> F:
+        add(function)
+        return function
+
+    return decorate
+
+
+# -- looking up ------------------------------------------------------------------------------------
+
+
+def operators(namespace: str | None = None) -> list[Operator]:
+    """All registered operators, or those of one namespace, sorted by name."""
+    return registry.operators(namespace)
+
+
+class SavedKernel:
+    """A kernel as it was when `get_kernel` was called; calling it calls that kernel.
+
+    It stays usable when another kernel is registered over it, and becomes invalid when its own
+    registration is undone.
+    """
+
+    def __init__(self, operator: Operator, kernel: Kernel) -> None:
+        self.operator = operator
+        self._kernel = kernel
+
+    @property
+    def device_type(self) -> str | None:
+        """The device type it is registered for; None for the default kernel."""
+        return self._kernel.device_type
+
+    @property
+    def location(self) -> Location:
+        """Where it was registered."""
+        return self._kernel.location
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The kernel itself.
+
+        Raises:
+            RegistrationError: its registration was undone.
+        """
+        if not self._kernel.alive:
+            raise RegistrationError(
+                f"the saved {self.device_type or 'default'} kernel of {self.operator.qualname}, "
+                f"registered at {self.location}, has been invalidated: its registration was undone "
+                "or its library destroyed"
+            )
+        return self._kernel.load()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        device = self.device_type or "default"
+        return f"<SavedKernel of {self.operator.qualname} for {device}: {self._kernel}>"
+
+
+def get_kernel(op: OpLike, device_type: str | None = None) -> SavedKernel:
+    """The kernel in force for a device type: its own one, or else the default kernel.
+
+    Args:
+        op: the operator, or its name.
+        device_type: ``"cpu"``, ``"cuda"``, or None (also ``"default"``) for the default kernel.
+
+    Returns:
+        The kernel, callable with the arguments that kernels get; no conversion or check is added.
+
+    Raises:
+        OperatorNotFoundError: there is no such operator.
+        DeviceError: an unknown device type.
+        NoKernelError: there is no such kernel.
+    """
+    operator = as_operator(op)
+    (key,) = register.kernel_devices(device_type, f"get_kernel({operator.qualname})")
+    kernel = operator.kernel(key) or operator.kernel(None)
+    if kernel is None:
+        have = ", ".join(operator.kernel_table()) or "none"
+        raise NoKernelError(
+            f"no kernel for {(key or 'default').upper()} for {operator.qualname}; it has: {have}"
+        )
+    return SavedKernel(operator, kernel)
+
+
+def set_kernel_enabled(
+    op: OpLike, device_type: str | None, enabled: bool = True
+) -> AbstractContextManager[None]:
+    """Switch an operator's kernel for a device type off, or on again, in a ``with`` block.
+
+    Only calls of this thread (or asynchronous task) are concerned. While a kernel is off, the
+    default kernel serves its device. A device type without a kernel changes nothing, which is
+    logged, as is a kernel that is in the wanted state already.
+    """
+    operator = as_operator(op)
+    keys = register.kernel_devices(device_type, f"set_kernel_enabled({operator.qualname})")
+    return _switched(operator, keys[0], enabled)
+
+
+@contextmanager
+def _switched(operator: Operator, key: str | None, enabled: bool) -> Iterator[None]:
+    pair = (operator, key)
+    off = switched_off.get()
+    message = None
+    if not operator.kernels.get(key):
+        message = "no kernel was registered for this device type"
+    elif (pair in off) != enabled:
+        message = f"the kernel is already {'enabled' if enabled else 'disabled'}"
+    if message is not None:
+        import logging  # only here: the import takes longer than the whole call path
+
+        logging.getLogger("gpuops").warning(
+            "set_kernel_enabled(%r, %s) for %s: %s",
+            key or "default",
+            enabled,
+            operator.qualname,
+            message,
+        )
+        yield
+        return
+    token = switched_off.set(off - {pair} if enabled else off | {pair})
+    _count_switches(operator, 1)
+    try:
+        yield
+    finally:
+        _count_switches(operator, -1)
+        switched_off.reset(token)
+
+
+def _count_switches(operator: Operator, step: int) -> None:
+    with registry.lock:
+        operator.switched_off += step
+        Operator.refresh_call(operator)
+
+
+def load_library(path: str) -> Any:
+    """Load a shared library whose functions kernels call, or which registers operators itself.
+
+    Args:
+        path: the path of the library.
+
+    Returns:
+        The `ctypes.CDLL`.
+
+    Raises:
+        OSError: it cannot be loaded; the message names it.
+    """
+    import ctypes  # only here: few programs load libraries of their own
+
+    try:
+        return ctypes.CDLL(path)
+    except OSError as error:
+        raise OSError(f"Could not load this library: {path}: {error}") from error

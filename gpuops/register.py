@@ -1,0 +1,275 @@
+"""Checked registration: operators, kernels and fakes, complete or not at all."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from gpuops.conventions import apply_conventions
+from gpuops.devices import check_device_type
+from gpuops.errors import (
+    Location,
+    RegistrationError,
+    SchemaError,
+    caller_location,
+    describe,
+    location_of,
+)
+from gpuops.gufunc import parse_signature
+from gpuops.infer import signature_of
+from gpuops.registry import Kernel, Operator, Registration, fallthrough_kernel, registry
+from gpuops.schema import Schema
+from gpuops.tags import Tag, normalise_tags
+
+__all__ = [
+    "FAKE",
+    "check_kernel",
+    "device_parameter",
+    "kernel_devices",
+    "make_operator",
+    "register_fake",
+    "register_kernels",
+]
+
+FAKE = "fake"
+"""The rule token of fake kernels."""
+
+_LAZY = re.compile(r"(\.*[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\Z")
+
+
+def make_operator(
+    schema: Schema,
+    *,
+    kind: str,
+    tags: Tag | Iterable[Tag] = (),
+    default_tags: Iterable[Tag] = (),
+    signature: str | None = None,
+    inferred: bool = False,
+    function: Callable[..., Any] | None = None,
+) -> Operator:
+    """An operator that is checked but not visible yet.
+
+    Raises:
+        SchemaError: the tags, or the gufunc signature, do not go with the schema.
+    """
+    all_tags = normalise_tags(tags, extra=default_tags)
+    schema = apply_conventions(schema, all_tags, inferred=inferred)
+    gufunc = None if signature is None else parse_signature(signature, schema)
+    return Operator(
+        schema,
+        tags=all_tags,
+        location=caller_location(),
+        kind=kind,
+        signature=gufunc,
+        function=function,
+    )
+
+
+def kernel_devices(device_types: Any, where: str) -> list[str | None]:
+    """The keys that a ``device_types`` argument means; None stands for the default kernel.
+
+    Raises:
+        DeviceError: an unknown device type.
+        SchemaError: an empty list.
+        TypeError: neither None, a string nor a sequence of strings.
+    """
+    if device_types is None or device_types == "default":
+        return [None]
+    if isinstance(device_types, str):
+        return [check_device_type(device_types, where=where)]
+    if not isinstance(device_types, Iterable):
+        raise TypeError(
+            f"{where}: device types must be a string, a sequence of strings or None, "
+            f"got {describe(device_types)}"
+        )
+    names = [
+        None if name == "default" else check_device_type(name, where=where) for name in device_types
+    ]
+    if not names:
+        raise SchemaError(f"{where}: device types must not be empty; None means every device")
+    return list(dict.fromkeys(names))
+
+
+def register_kernels(
+    operator: Operator,
+    device_types: Any,
+    target: Callable[..., Any] | str,
+    *,
+    allow_override: bool = True,
+) -> Registration:
+    """Register one kernel for several device types, for all of them or none.
+
+    Args:
+        operator: the operator.
+        device_types: a device type, several, or None (also ``"default"``) for the kernel that
+            serves every device without one of its own.
+        target: a callable, or ``"module:name"`` that is imported at the first call;
+            ``".module:name"`` is relative to the package of the calling module.
+        allow_override: replace what is registered already.
+
+    Raises:
+        TypeError: the kernel is required to be a callable and is not.
+        RegistrationError: it does not take the operator's arguments; there is one already.
+        SchemaError: a lazy string that is malformed; a factory without a ``device`` parameter.
+        DeviceError: an unknown device type.
+    """
+    keys = kernel_devices(device_types, f"register_kernel({operator.qualname})")
+    check_factory(operator.schema, keys, operator.qualname)
+    location = caller_location()
+    if isinstance(target, str):
+        target = _absolute(target, operator, location)
+    elif not callable(target):
+        raise TypeError(
+            f"a kernel of {operator.qualname} is required to be a callable (or a lazy "
+            f"'module:name' string), got {describe(target)}"
+        )
+    else:
+        check_kernel(operator, target, location_of(target) or location)
+
+    def check(function: Callable[..., Any]) -> None:
+        check_kernel(operator, function, location)
+
+    kernels = [Kernel(target, key, operator.qualname, location, check) for key in keys]
+    return registry.add_kernels(operator, kernels, allow_override=allow_override)
+
+
+def _absolute(text: str, operator: Operator, location: Location) -> str:
+    match = _LAZY.match(text)
+    if match is None:
+        raise SchemaError(
+            f"the lazy kernel {text!r} of {operator.qualname} must look like 'package.module:name' "
+            "or '.module:name'"
+        )
+    module, attribute = match.groups()
+    if module.startswith("."):
+        package = getattr(sys.modules.get(location.module), "__package__", None)
+        if not package:
+            raise SchemaError(
+                f"the lazy kernel {text!r} of {operator.qualname} is relative, but "
+                f"{location} is in no package: write the module's full name"
+            )
+        try:
+            module = importlib.util.resolve_name(module, package)
+        except ImportError as error:
+            raise SchemaError(
+                f"the lazy kernel {text!r} of {operator.qualname}: {error}"
+            ) from error
+    return f"{module}:{attribute}"
+
+
+def check_kernel(operator: Operator, function: Callable[..., Any], location: Location) -> None:
+    """Check that a kernel can take the operator's arguments.
+
+    The names of positional parameters do not matter: kernels are called by position.
+
+    Raises:
+        RegistrationError: wrong arity, or a keyword-only argument it does not take by name.
+    """
+    if function is fallthrough_kernel:
+        return
+    try:
+        signature = signature_of(function)
+    except ValueError:
+        # Compiled functions need not tell their signature; the first call will.
+        return
+    schema = operator.schema
+    positional = [parameter.name for parameter in schema.positional]
+    named = {parameter.name: None for parameter in schema.keyword_only}
+    try:
+        signature.bind(*positional, **named)
+    except TypeError as error:
+        how = f"{len(positional)} by position"
+        if named:
+            how += f" and {', '.join(named)} by name"
+        name = getattr(function, "__name__", type(function).__name__)
+        raise RegistrationError(
+            f"kernel {name}{signature} at {location} cannot take the arguments of {schema}, "
+            f"which are passed {how}: {error}"
+        ) from None
+
+
+def device_parameter(schema: Schema) -> str | None:
+    """The name of the parameter that a factory is dispatched on, if there is one."""
+    for parameter in schema.parameters:
+        if parameter.name == "device" and parameter.type.base == "device":
+            return None if parameter.type.is_list else parameter.name
+    return None
+
+
+def check_factory(schema: Schema, keys: list[str | None], name: str) -> None:
+    """Refuse kernels per device for an operator that nothing could choose a device for.
+
+    Raises:
+        SchemaError: `schema` has neither array parameters nor a ``device`` parameter.
+    """
+    if any(key is not None for key in keys) and not schema.array_parameters:
+        if device_parameter(schema) is None:
+            raise SchemaError(
+                f"{name} takes no arrays, so to have kernels for device types it is required to "
+                f"have a `device: gpuops.Device` argument to dispatch on. Got {schema}"
+            )
+
+
+def register_fake(
+    operator: Operator, function: Callable[..., Any], *, allow_override: bool = True
+) -> Registration:
+    """Register the kernel that computes an operator's output metadata only.
+
+    Raises:
+        TypeError: `function` is not callable.
+        RegistrationError: it does not take the operator's arguments; there is one already.
+
+    Warns:
+        UserWarning: the operator is tagged ``inplace`` or ``out``, so it had a fake by itself.
+    """
+    if not callable(function):
+        raise TypeError(
+            f"the fake of {operator.qualname} is required to be a callable, got "
+            f"{describe(function)}"
+        )
+    location = location_of(function) or caller_location()
+    check_kernel(operator, function, location)
+    handle = registry.add_rule(
+        operator,
+        FAKE,
+        function,
+        allow_override=allow_override,
+        refusal="already has a fake impl",
+    )
+    for tag in (Tag.inplace, Tag.out):
+        if tag in operator.tags:
+            warnings.warn(
+                f"{operator.qualname} has {tag!r} and therefore a fake kernel already; "
+                f"the one at {location} overrides it",
+                UserWarning,
+                stacklevel=_user_stacklevel(),
+            )
+    return handle
+
+
+def _user_stacklevel() -> int:
+    """How far up the stack, from `warnings.warn` in the calling function, the user's code is."""
+    level = 1
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("gpuops."):
+        frame = frame.f_back
+        level += 1
+    return level
+
+
+def nameless(schema_text: str, parsed: Schema, where: str) -> Schema:
+    """Refuse a schema that has a name where the name is given separately.
+
+    Raises:
+        SchemaError: it has one.
+    """
+    if parsed.name:
+        raise SchemaError(
+            f"{where}: expected schema to look like '(Array x) -> Array', without a name, "
+            f"got {schema_text!r}"
+        )
+    return parsed

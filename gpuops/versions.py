@@ -1,0 +1,65 @@
+"""Version counters: how often operators have written to an array.
+
+NumPy and CuPy arrays have none, so they are kept beside the arrays, for those that somebody asked
+about. All views of one allocation share a counter. Operators that mutate look at one dictionary,
+which is empty as long as nobody asks.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any
+
+from gpuops.memory import owner
+
+__all__ = ["array_version", "bump", "tracked"]
+
+tracked: dict[int, list[int]] = {}
+"""``id`` of an allocation's owner -> its counter. Read by generated code; empty costs a test."""
+
+_lock = threading.Lock()
+# The references remove a counter when its array dies, before the id can be used again.
+_references: dict[int, weakref.ref[Any]] = {}
+
+
+def array_version(array: Any) -> int:
+    """How often operators have declared to write to `array`, since it was first asked about.
+
+    Args:
+        array: a NumPy or CuPy array, or a view of one.
+
+    Returns:
+        0 at the first call, and one more for every later call of an operator that lists the array,
+        or another view of its memory, among the arguments it mutates, whether or not the kernel
+        changed anything.
+
+    >>> import numpy as np
+    >>> array_version(np.zeros(3))
+    0
+    """
+    base = owner(array)
+    key = id(base)
+    with _lock:
+        counter = tracked.get(key)
+        if counter is None:
+
+            def forget(reference: weakref.ref[Any]) -> None:
+                tracked.pop(key, None)
+                _references.pop(key, None)
+
+            _references[key] = weakref.ref(base, forget)
+            counter = tracked[key] = [0]
+        return counter[0]
+
+
+def bump(*arguments: Any) -> None:
+    """Raise the version of every array among `arguments`; lists are searched, None is skipped."""
+    for argument in arguments:
+        if argument is None:
+            continue
+        for array in argument if isinstance(argument, list) else (argument,):
+            counter = tracked.get(id(owner(array)))
+            if counter is not None:
+                with _lock:
+                    counter[0] += 1
