@@ -246,7 +246,7 @@ def _to_str(value: Any) -> str:
 
 
 def _to_dtype(value: Any) -> np.dtype[Any]:
-    if isinstance(value, (np.dtype, str)) or isinstance(value, type):
+    if isinstance(value, (np.dtype, str, type)):
         try:
             dtype: np.dtype[Any] = np.dtype(value)
         except TypeError:

@@ -34,8 +34,8 @@ class CoreDimension:
 class GufuncSignature:
     """The core dimensions of each input and each output.
 
-    >>> parse_signature("(m,k),(k,n)->(m,n)").outputs[0]
-    (CoreDimension(name='m', size=None, optional=False), CoreDimension(name='n', size=None, optional=False))
+    >>> [str(dimension) for dimension in parse_signature("(m,k),(k,n?)->(m,n?)").outputs[0]]
+    ['m', 'n?']
     """
 
     inputs: tuple[tuple[CoreDimension, ...], ...]

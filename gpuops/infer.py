@@ -304,16 +304,17 @@ class _Hints:
             return self.resolve(self.evaluate(hint, where), where)
         if hasattr(hint, "__value__") and type(hint).__name__ == "TypeAliasType":
             return self.resolve(hint.__value__, where)
+        origin = typing.get_origin(hint)
         arguments = typing.get_args(hint)
+        # The strings in Literal["a"] or Annotated[int, "a"] are values, not hints.
+        if origin not in (*_LISTS, tuple, typing.Union, types.UnionType):
+            return hint
         if not any(_is_unresolved(argument) for argument in arguments):
             return hint
         resolved = [self.resolve(argument, where) for argument in arguments]
-        origin = typing.get_origin(hint)
         if origin in (typing.Union, types.UnionType):
             return typing.Union[tuple(resolved)]  # noqa: UP007  # the members are only known here
-        if origin in _LISTS or origin is tuple:
-            return origin[tuple(resolved)] if origin is tuple else origin[resolved[0]]
-        return hint
+        return origin[tuple(resolved)] if origin is tuple else origin[resolved[0]]
 
     def evaluate(self, text: str, where: str) -> Any:
         try:
@@ -346,7 +347,7 @@ def _globals_of(function: Any) -> dict[str, Any]:
         elif hasattr(function, "__wrapped__"):
             function = function.__wrapped__
         elif not hasattr(function, "__globals__") and not isinstance(function, type):
-            function = getattr(type(function), "__call__", None)
+            function = type(function).__call__  # an instance: its class has the code
         else:
             break
     found = getattr(function, "__globals__", {})

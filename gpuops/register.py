@@ -206,12 +206,12 @@ def check_factory(schema: Schema, keys: list[str | None], name: str) -> None:
     Raises:
         SchemaError: `schema` has neither array parameters nor a ``device`` parameter.
     """
-    if any(key is not None for key in keys) and not schema.array_parameters:
-        if device_parameter(schema) is None:
-            raise SchemaError(
-                f"{name} takes no arrays, so to have kernels for device types it is required to "
-                f"have a `device: gpuops.Device` argument to dispatch on. Got {schema}"
-            )
+    per_device = any(key is not None for key in keys)
+    if per_device and not schema.array_parameters and device_parameter(schema) is None:
+        raise SchemaError(
+            f"{name} takes no arrays, so to have kernels for device types it is required to have "
+            f"a `device: gpuops.Device` argument to dispatch on. Got {schema}"
+        )
 
 
 def register_fake(

@@ -337,7 +337,8 @@ def parse_qualname(qualname: object) -> tuple[str, str, str]:
     """
     form = 'expected "namespace::name" or "namespace::name.overload", each part an identifier'
     if not isinstance(qualname, str):
-        raise TypeError(f"an operator's name must be a string: {form}; got {describe(qualname)}")
+        got = f"{type(qualname).__name__} {qualname!r}"
+        raise TypeError(f"an operator's name must be a string: {form}; got {got}")
     namespace, separator, rest = qualname.partition("::")
     name, dot, overload = rest.partition(".")
     parts = [namespace, name, overload] if dot else [namespace, name]

@@ -297,12 +297,8 @@ class _Parser:
             items: list[Any] = []
             self.listed("]", lambda: items.append(self.literal()), "a list item")
             return items
-        if self.take("("):
-            # A complex number prints as "(1+2j)".
-            real = self.number()
-            value = real + self.number() if self.at("+") or self.at("-") else real
-            self.expect(")", "after a complex number")
-            return value
+        if self.at("("):
+            return self.complex_number()
         if token.kind == "string":
             self.index += 1
             return ast.literal_eval(token.text)
@@ -311,6 +307,19 @@ class _Parser:
             constants = {"None": None, "True": True, "False": False}
             return constants[text] if text in constants else _Word(text)
         return self.number()
+
+    def complex_number(self) -> complex:
+        """A complex number as Python prints it, ``(1+2j)``; the signs of zeros are kept."""
+        start = self.token
+        while not self.take(")"):
+            if self.token.kind == "end":
+                self.fail("expected ')' after a complex number")
+            self.index += 1
+        end = self.tokens[self.index - 1].position
+        try:
+            return complex(self.text[start.position + 1 : end])
+        except ValueError:
+            self.fail("expected a complex number such as (1+2j)", start)
 
     def number(self) -> Any:
         sign = -1 if self.take("-") else 1

@@ -1,0 +1,348 @@
+"""Section A of the behaviours: names, schema strings, tags; and what a schema is."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import gpuops
+from gpuops import Array, Library, Tag, custom_op, define, is_functional, parse_schema
+from gpuops.schema import MISSING, Alias, Parameter, Return, Schema, Type, parse_qualname
+from gpuops.tags import layout_constraint
+
+
+def noop(x: Array) -> Array:
+    return x.copy()
+
+
+# A1
+@pytest.mark.parametrize(
+    "name",
+    ["foo", "a::b::c", "", "::x", "a::", "1a::b", "a-b::c", "a::b c", "a::b.", "a::b.c.d", "a::1", "a:b"],
+)
+def test_malformed_names_get_one_message(name: str) -> None:
+    for refuse in (
+        lambda: custom_op(name, noop, mutates_args=()),
+        lambda: define(name, "(Array x) -> Array"),
+        lambda: parse_qualname(name),
+    ):
+        with pytest.raises(ValueError, match='expected "namespace::name"') as caught:
+            refuse()
+        assert repr(name) in str(caught.value)
+
+
+# A2
+def test_overload_in_the_name(ns: str) -> None:
+    op = custom_op(f"{ns}::f.ov", noop, mutates_args=())
+    assert op.operator.overload == "ov"
+    assert str(op.operator) == f"{ns}.f.ov"
+    assert getattr(gpuops.ops, ns).f.ov is op.operator
+
+
+# A2
+@pytest.mark.parametrize("name", [3, None, b"a::b", ["a::b"]])
+def test_a_name_that_is_no_string(name: object) -> None:
+    with pytest.raises(TypeError, match="must be a string") as caught:
+        custom_op(name, noop, mutates_args=())  # type: ignore[call-overload]
+    assert type(name).__name__ in str(caught.value)
+
+
+# A3
+def test_reserved_namespace() -> None:
+    for refuse in (
+        lambda: custom_op("prim::f", noop, mutates_args=()),
+        lambda: Library("prim", "DEF"),
+        lambda: Library("prim", "FRAGMENT"),
+        lambda: define("prim::f", "(Array x) -> Array"),
+    ):
+        with pytest.raises(ValueError, match="'prim' is a reserved namespace"):
+            refuse()
+
+
+# A4
+def test_define_wants_a_nameless_schema(ns: str) -> None:
+    with pytest.raises(ValueError, match="expected schema to look like"):
+        define(f"{ns}::foo", "foo(Array x) -> Array")
+    assert not gpuops.operators(ns)
+
+
+# A5
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(Array x) -> Array",
+        "(Array x) -> Array out",
+        "(Array x) -> (Array out, Array)",
+        "(Array x, Array[] ys) -> (Array, int, float, bool, Scalar, Array[])",
+        "(Array? x, Array?[] xs, Array[]? ys, Array?[]? zs) -> ()",
+        "(int[] a, SymInt[] b, int? c, SymInt? d, int[2] e, int[]? f) -> Array",
+        "(Scalar a, Scalar? b, float a2, float? b2, bool[] c, complex z) -> Array",
+        "(Array x, *, str mode, dtype d, device v, order o) -> Array",
+        "() -> Array",
+        "() -> ()",
+        "(Array(a!) x, Array(b!)[] xs, Array(c!)? y, Array(d!)?[] ys) -> ()",
+        "(Array(a) x) -> Array(a)",
+        "(Array(a|b) x, Array(c!) y) -> (Array(c!), Array(a))",
+        "(Array x) -> (Array)",
+    ],
+)
+def test_supported_schemas_round_trip(ns: str, text: str) -> None:
+    schema = parse_schema(text)
+    assert str(schema) == text
+    assert parse_schema(str(schema)) == schema
+    with define(f"{ns}::f", text):
+        (operator,) = gpuops.operators(ns)
+        assert str(operator.schema) == f"{ns}::f{text}"
+    assert not gpuops.operators(ns)
+
+
+# A6
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("(foo x) -> Array", "unknown type specifier 'foo'"),
+        ("(Array x) -> foo", "unknown type specifier 'foo'"),
+        ("(Arrya x) -> Array", "Did you mean 'Array'"),
+        ("(int64_t x) -> Array", "Use `SymInt` or `int`"),
+        ("(double x) -> Array", "Use `float`"),
+        ("(Tensor x) -> Array", "Use `Array`"),
+        ("(PyObject x) -> Array", "unknown type specifier 'PyObject'"),
+    ],
+)
+def test_unknown_types(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        parse_schema(text)
+    _, line, caret = str(caught.value).split("\n")
+    assert line.strip() == text
+    bad = text[caret.index("^") - 4 :]
+    assert bad.split()[0].rstrip(")") in message or "Arrya" in bad or bad.split()[0] in text
+
+
+# A6
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        ("(", 1),
+        ("", 0),
+        ("(Array x", 8),
+        ("(Array x)", 9),
+        ("(Array x) Array", 10),
+        ("(Array x)) -> Array", 9),
+        ("(Array x -> Array", 9),
+        ("(Array x,) -> Array", 9),
+        ("(Array) -> Array", 6),
+        ("(Array x) -> Array out y", 23),
+        ("(Array x) -> (Array", 19),
+        ("(Array[ x) -> Array", 8),
+        ("(int[][] x) -> Array", 6),
+        ("(Array(a x) -> Array", 9),
+        ("(int x=) -> Array", 7),
+        ("(int x=[1) -> Array", 9),
+        ("(Array x, *, *, int y) -> Array", 13),
+        ("(Array x, *) -> Array", 10),
+        ("f(@) -> Array", 2),
+        ("(str s=\"abc) -> Array", 7),
+        ("(int[a] x) -> Array", 5),
+        ("(dtype d=nonsense) -> Array", 9),
+        ("(str s=abc) -> Array", 7),
+    ],
+)
+def test_syntax_errors_have_a_caret_at_the_position(text: str, position: int) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_schema(text)
+    _, line, caret = str(caught.value).split("\n")
+    assert line == "    " + text
+    assert caret.index("^") - 4 == position, str(caught.value)
+
+
+# A6
+def test_a_registered_class_is_a_type() -> None:
+    class Handle:
+        pass
+
+    gpuops.register_opaque_type(Handle, "test_schema.Handle", typ="reference")
+    schema = parse_schema("(Array x, test_schema.Handle h, test_schema.Handle? o=None) -> Array")
+    assert schema.parameters[1].type.is_opaque
+    assert parse_schema(str(schema)) == schema
+
+
+# A7: NumPy has dtypes where torch has ScalarType, and memory orders where it has Layout and
+# MemoryFormat; the torch names are read as those.
+def test_lists_of_dtypes_devices_and_orders(ns: str) -> None:
+    seen: list[object] = []
+
+    def kernel(x: Array, d: list[object], v: list[object], o: list[object]) -> Array:
+        seen.extend([d, v, o])
+        return x.copy()
+
+    define(f"{ns}::f", "(Array x, ScalarType[] d, device[] v, MemoryFormat[] o) -> Array")
+    gpuops.impl(f"{ns}::f", "default", kernel)
+    operator = gpuops.operators(ns)[0]
+    operator(np.ones(1), (np.float32, np.dtype("int8")), ["cpu", "cuda:1"], ["C", "F"])
+    assert seen == [
+        [np.dtype("float32"), np.dtype("int8")],
+        [gpuops.Device("cpu"), gpuops.Device("cuda:1")],
+        ["C", "F"],
+    ]
+    assert all(type(value) is list for value in seen)
+    with pytest.raises(TypeError, match="not one of C, F, A, K"):
+        operator(np.ones(1), [], [], ["Z"])
+
+
+# A8
+@pytest.mark.parametrize(
+    "given", [Tag.flexible_layout, [Tag.flexible_layout], (Tag.flexible_layout,)]
+)
+def test_tags_are_a_list_with_the_default_tag_once(ns: str, given: object) -> None:
+    op = custom_op(f"{ns}::f", noop, mutates_args=(), tags=given)  # type: ignore[call-overload]
+    assert op.tags == [Tag.flexible_layout, Tag.compliant]
+    again = custom_op(f"{ns}::g", noop, mutates_args=(), tags=(Tag.compliant, Tag.compliant))
+    assert again.tags == [Tag.compliant]
+    with define(f"{ns}::h", "(Array x) -> Array", tags=Tag.flexible_layout):
+        assert getattr(gpuops.ops, ns).h.tags == [Tag.flexible_layout]
+    with pytest.raises(ValueError, match=r"Tag members .* got 'fast'"):
+        custom_op(f"{ns}::k", noop, mutates_args=(), tags=["fast"])  # type: ignore[list-item]
+
+
+# A9
+def test_layout_tags() -> None:
+    assert layout_constraint([]) is Tag.needs_exact_strides
+    assert layout_constraint([Tag.flexible_layout]) is Tag.flexible_layout
+    assert layout_constraint([Tag.flexible_layout, Tag.needs_contiguous_strides]) is (
+        Tag.needs_contiguous_strides
+    )
+    assert layout_constraint(list(Tag)) is Tag.needs_exact_strides
+
+
+# A10
+@pytest.mark.parametrize(
+    ("text", "functional"),
+    [
+        ("f(Array x) -> Array", True),
+        ("f(Array(a) x) -> Array", True),
+        ("f(Array(a!) x) -> Array", False),
+        ("f(Array(a) x) -> Array(a)", False),
+        ("f(Array x) -> ()", False),
+        ("f(Array(a)[] x) -> (Array, Array(a))", False),
+    ],
+)
+def test_is_functional(text: str, functional: bool) -> None:
+    assert is_functional(text) is functional
+    assert is_functional(parse_schema(text)) is functional
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("(int x=1, Array y) -> ()", "'y' without a default follows 'x'"),
+        ("(Array x, int x) -> ()", "'x' appears twice"),
+        ("(int lambda) -> ()", "'lambda' cannot be a parameter name"),
+        ("(int(a!) x) -> ()", "only arrays can alias"),
+        ("(Array x) -> int(a)", "only arrays can alias"),
+        ("(int x=1.5) -> ()", "'x' has default float 1.5, which is no SymInt|which is no int"),
+        ("(Array x=None) -> ()", "declare it optional"),
+        ("(int[2] x=[1]) -> ()", "length 1, but int\\[2\\] has length 2"),
+        ("(order o=\"Z\") -> ()", "which is no order"),
+        ("(device d=\"tpu\") -> ()", "Expected one of cpu, cuda"),
+        ("(bool b=1) -> ()", "which is no bool"),
+    ],
+)
+def test_schemas_that_parse_but_make_no_sense(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_schema(text)
+
+
+def test_a_schema_is_frozen_and_can_be_copied_and_pickled() -> None:
+    schema = parse_schema("a::b(Array x, *, float s=nan, dtype? d=None) -> (Array, Array)")
+    with pytest.raises(AttributeError):
+        schema.name = "c::d"  # type: ignore[misc]
+    assert pickle.loads(pickle.dumps(schema.parameters[0])) == schema.parameters[0]
+    assert pickle.loads(pickle.dumps(MISSING)) is MISSING
+    assert copy.deepcopy(schema) == schema
+    assert hash(schema.parameters[0]) == hash(copy.copy(schema.parameters[0]))
+
+
+# E3
+def test_list_defaults_and_sizes() -> None:
+    schema = parse_schema("(int[] a=[1,2], int[2] b=3, float[] c=[1], bool[] d=[]) -> ()")
+    assert [p.default for p in schema.parameters] == [[1, 2], [3, 3], [1.0], []]
+    assert parse_schema(str(schema)) == schema
+
+
+# E1, E5
+@pytest.mark.parametrize(
+    "text",
+    [
+        '(str s="a\\"b\\\\n\\n") -> ()',
+        "(float a=inf, float b=-inf, float c=nan, float d=-0.0, float e=1e-300) -> ()",
+        "(complex a=(1+2j), complex b=1j, complex c=(-0-1j), complex d=3) -> ()",
+        "(Scalar a=True, Scalar b=1, Scalar c=1.0, Scalar d=2j) -> ()",
+        '(dtype d=float32, dtype e=">f4", dtype f=complex128, device v="cuda:1") -> ()',
+        "(int a=-5, int[] b=[-1, 2], Array? c=None, int[]? d=None) -> ()",
+    ],
+)
+def test_defaults_round_trip(text: str) -> None:
+    schema = parse_schema(text)
+    again = parse_schema(str(schema))
+    assert again == schema
+    assert str(again) == str(schema)
+    for left, right in zip(schema.parameters, again.parameters, strict=True):
+        assert type(left.default) is type(right.default)
+
+
+_names = st.from_regex(r"[a-z_][a-z0-9_]{0,6}", fullmatch=True).filter(
+    lambda name: not __import__("keyword").iskeyword(name)
+)
+_bases = st.sampled_from(
+    ["Array", "int", "SymInt", "float", "bool", "str", "Scalar", "complex", "dtype", "device"]
+)
+
+
+@st.composite
+def _types(draw: st.DrawFn) -> Type:
+    is_list = draw(st.booleans())
+    return Type(
+        draw(_bases),
+        item_optional=is_list and draw(st.booleans()),
+        is_list=is_list,
+        size=draw(st.none() | st.integers(0, 9)) if is_list else None,
+        optional=draw(st.booleans()),
+    )
+
+
+@st.composite
+def _schemas(draw: st.DrawFn) -> Schema:
+    names = draw(st.lists(_names, max_size=6, unique=True))
+    split = draw(st.integers(0, len(names)))
+    parameters = []
+    for index, name in enumerate(names):
+        type_ = draw(_types())
+        alias = None
+        if type_.is_array and draw(st.booleans()):
+            alias = Alias((f"a{index}",), draw(st.booleans()))
+        parameters.append(Parameter(name, type_, index >= split, alias=alias))
+    returns = draw(
+        st.lists(st.builds(Return, _types(), st.just("") | _names), max_size=3).map(tuple)
+    )
+    return Schema("ns::f", draw(st.just("") | _names), tuple(parameters), returns, draw(st.booleans()))
+
+
+@given(_schemas())
+def test_every_schema_round_trips(schema: Schema) -> None:
+    if schema.overload == "default":
+        schema = schema.with_name("ns::f")
+    assert parse_schema(str(schema)) == schema
+
+
+@given(st.text(max_size=40) | st.text("()[]->ArrayintxX*,=?!. :|\"'1e", max_size=40))
+def test_any_text_parses_or_fails_with_a_schema_error(text: str) -> None:
+    try:
+        schema = parse_schema(text)
+    except gpuops.SchemaError:
+        return
+    assert parse_schema(str(schema)) == schema
