@@ -1,0 +1,62 @@
+# Everything happens in .venv beside this file. Paths stay relative, and tools are started as
+# `.venv/bin/python -m ...`, so that the checkout may lie in a folder with spaces in its name.
+
+PYTHON ?= python3
+# Passed on to every `pip install`, for instance to choose another index.
+PIP_FLAGS ?=
+
+PY  := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+
+help:
+	@echo "make setup   a virtual environment in .venv with gpuops and what its CPU path needs"
+	@echo "make demo    run the operators on this machine, check and time them; results in demo-out/"
+	@echo "make test    lint and all tests (installs what they need into .venv first)"
+	@echo "make lint    ruff, mypy and the layer contracts"
+	@echo "make bench   time a call and the kernels beside their peers; results in bench-out/"
+	@echo "make clean   remove .venv and what the other targets wrote"
+
+# A stamp per set of dependencies: remade when pyproject.toml changes, quick otherwise.
+.venv/bin/python:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "gpuops needs Python 3.11 or later; name one: make PYTHON=python3.12" >&2; exit 1; }
+	"$(PYTHON)" -m venv .venv
+
+.venv/.setup: pyproject.toml | .venv/bin/python
+	$(PIP) -e ".[cpu,cli,plots]"
+	@touch $@
+
+.venv/.lint: pyproject.toml .venv/.setup
+	$(PIP) -e ".[lint]"
+	@touch $@
+
+.venv/.test: pyproject.toml .venv/.lint
+	$(PIP) -e ".[test]"
+	@touch $@
+
+.venv/.peers: pyproject.toml .venv/.setup
+	$(PIP) -e ".[peers]"
+	@touch $@
+
+setup: .venv/.setup
+
+demo: .venv/.setup
+	@$(PY) -m gpuops.cli demo --out demo-out
+
+lint: .venv/.lint
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports --no-logo
+
+test: .venv/.test lint
+	$(PY) -m pytest
+
+bench: .venv/.peers
+	$(PY) -m gpuops.cli bench --out bench-out
+
+clean:
+	rm -rf .venv demo-out bench-out dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
