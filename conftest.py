@@ -1,0 +1,38 @@
+"""What the tests in tests/ and those beside the kernels share."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from functools import cache
+
+import pytest
+
+
+@cache
+def why_no_cuda() -> str | None:
+    """Why tests marked `cuda` cannot run here; None if they can.
+
+    Asks the driver and not CuPy: importing CuPy would change what the other tests see.
+    """
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "no CUDA driver (libcuda.so.1) on this machine"
+    count = ctypes.c_int(0)
+    error = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    if error:
+        return f"the CUDA driver reports error {error}"
+    if not count.value:
+        return "the CUDA driver finds no device"
+    if importlib.util.find_spec("cupy") is None:
+        return "CuPy is not installed (extra cuda12 or cuda13)"
+    return None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("cuda") is None:
+        return
+    reason = why_no_cuda()
+    if reason is not None:
+        pytest.skip(reason)
