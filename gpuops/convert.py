@@ -251,8 +251,8 @@ def _to_dtype(value: Any) -> np.dtype[Any]:
             dtype: np.dtype[Any] = np.dtype(value)
         except TypeError:
             raise Mismatch(f"got {value!r}, which names no dtype") from None
-        # NumPy takes any class for a dtype of Python objects.
-        if dtype != object or value in (object, "O", "object", dtype):
+        # NumPy takes any class for a dtype of Python objects; nobody means that.
+        if dtype.kind != "O" or value is object or not isinstance(value, type):
             return dtype
     raise Mismatch(f"got {describe(value)}")
 

@@ -16,7 +16,7 @@ def owner(array: Any) -> Any:
     True
     """
     cls = type(array)
-    while isinstance(base := getattr(array, "base", None), cls):
+    while (base := getattr(array, "base", None)) is not None and isinstance(base, cls):
         array = base
     return array
 

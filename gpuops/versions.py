@@ -56,10 +56,8 @@ def array_version(array: Any) -> int:
 def bump(*arguments: Any) -> None:
     """Raise the version of every array among `arguments`; lists are searched, None is skipped."""
     for argument in arguments:
-        if argument is None:
-            continue
         for array in argument if isinstance(argument, list) else (argument,):
-            counter = tracked.get(id(owner(array)))
+            counter = None if array is None else tracked.get(id(owner(array)))
             if counter is not None:
                 with _lock:
                     counter[0] += 1

@@ -420,7 +420,9 @@ def test_names_that_cannot_be_resolved() -> None:
     def h(x: "3 +") -> Array: ...  # type: ignore[syntax]  # noqa: F722
 
     for function, name in ((f, "Local"), (g, "Nonexistent"), (h, "3 +")):
-        with pytest.raises(ValueError, match="Unsupported type annotation .* It is not a type") as caught:
+        with pytest.raises(
+            ValueError, match="Unsupported type annotation .* It is not a type"
+        ) as caught:
             infer_schema(function, mutates_args=())
         assert name in str(caught.value)
         assert "from __future__ import annotations" in str(caught.value)

@@ -23,7 +23,20 @@ def noop(x: Array) -> Array:
 # A1
 @pytest.mark.parametrize(
     "name",
-    ["foo", "a::b::c", "", "::x", "a::", "1a::b", "a-b::c", "a::b c", "a::b.", "a::b.c.d", "a::1", "a:b"],
+    [
+        "foo",
+        "a::b::c",
+        "",
+        "::x",
+        "a::",
+        "1a::b",
+        "a-b::c",
+        "a::b c",
+        "a::b.",
+        "a::b.c.d",
+        "a::1",
+        "a:b",
+    ],
 )
 def test_malformed_names_get_one_message(name: str) -> None:
     for refuse in (
@@ -146,7 +159,7 @@ def test_unknown_types(text: str, message: str) -> None:
         ("(Array x, *, *, int y) -> Array", 13),
         ("(Array x, *) -> Array", 10),
         ("f(@) -> Array", 2),
-        ("(str s=\"abc) -> Array", 7),
+        ('(str s="abc) -> Array', 7),
         ("(int[a] x) -> Array", 5),
         ("(dtype d=nonsense) -> Array", 9),
         ("(str s=abc) -> Array", 7),
@@ -247,8 +260,8 @@ def test_is_functional(text: str, functional: bool) -> None:
         ("(int x=1.5) -> ()", "'x' has default float 1.5, which is no SymInt|which is no int"),
         ("(Array x=None) -> ()", "declare it optional"),
         ("(int[2] x=[1]) -> ()", "length 1, but int\\[2\\] has length 2"),
-        ("(order o=\"Z\") -> ()", "which is no order"),
-        ("(device d=\"tpu\") -> ()", "Expected one of cpu, cuda"),
+        ('(order o="Z") -> ()', "which is no order"),
+        ('(device d="tpu") -> ()', "Expected one of cpu, cuda"),
         ("(bool b=1) -> ()", "which is no bool"),
     ],
 )
@@ -329,7 +342,9 @@ def _schemas(draw: st.DrawFn) -> Schema:
     returns = draw(
         st.lists(st.builds(Return, _types(), st.just("") | _names), max_size=3).map(tuple)
     )
-    return Schema("ns::f", draw(st.just("") | _names), tuple(parameters), returns, draw(st.booleans()))
+    return Schema(
+        "ns::f", draw(st.just("") | _names), tuple(parameters), returns, draw(st.booleans())
+    )
 
 
 @given(_schemas())
