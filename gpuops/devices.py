@@ -23,6 +23,7 @@ __all__ = [
     "check_device_type",
     "device_of",
     "forget_array_kind",
+    "kind_for",
     "known_device_types",
     "register_array_kind",
 ]
@@ -182,6 +183,14 @@ def array_kind(cls: type) -> ArrayKind | None:
         if cupy is not None and getattr(cupy, "ndarray", None) is cls:
             kind = _kinds.setdefault(cls, _cupy_kind(cupy))
     return kind
+
+
+def kind_for(device_type: str) -> ArrayKind | None:
+    """The kind of arrays that live on a device type, once a library with such arrays is loaded."""
+    cls = getattr(sys.modules.get("cupy"), "ndarray", None)
+    if device_type == "cuda" and cls is not None:
+        return array_kind(cls)
+    return next((kind for kind in _kinds.values() if kind.device_type == device_type), None)
 
 
 def device_of(array: Any) -> Device | None:

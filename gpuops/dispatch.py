@@ -12,7 +12,7 @@ interpreter and a level; the dispatcher names none of them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,7 @@ import numpy as np
 from gpuops import checks, codegen, versions
 from gpuops.checks import Inspection
 from gpuops.convert import Arguments, Found, convert_outputs, wrapper_types
-from gpuops.devices import ArrayKind, Device
+from gpuops.devices import ArrayKind, Device, kind_for
 from gpuops.errors import ArgumentError, DeviceError, NoKernelError, caller_location, describe
 from gpuops.register import device_parameter
 from gpuops.registry import Kernel, Operator, Registration, registry
@@ -126,7 +126,7 @@ def _quick_kernel(operator: Operator, device_type: str | None) -> Callable[..., 
 
 def _fail_without_kernel(operator: Operator, device: Device | None) -> NoReturn:
     off = sorted(key or "default" for op, key in switched_off.get() if op is operator)
-    have = [device for device in operator.device_types()]
+    have = operator.device_types()
     known = ", ".join(have) if have else "no device"
     note = f" ({', '.join(off)} switched off by set_kernel_enabled)" if off else ""
     if device is None:
@@ -188,16 +188,27 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
     if chosen is None:
         _fail_without_kernel(operator, device)
     function, place = chosen
-    kind = arguments.arrays[0].kind if arguments.arrays else None
-    guard = nullcontext() if kind is None or device is None else kind.guard(device)
+    guard = _guard(arguments, device)
     inspection = Inspection(operator, arguments, place) if checks.enabled.get() else None
     with guard:
         out = function(*arguments.positional, **arguments.keywords)
-    expected = device.type if device is not None and kind is not None else None
+    expected = None if device is None else device.type
     out = convert_outputs(operator, out, expected, tuple(arguments.values))
     if inspection is not None:
         inspection.finish(out)
     return out
+
+
+def _guard(arguments: Arguments, device: Device | None) -> AbstractContextManager[Any]:
+    """A context in which the device of the call is the current one."""
+    if device is None:
+        return nullcontext()
+    if arguments.arrays:
+        kind = arguments.arrays[0].kind
+    else:
+        # A factory: without an index, the device that is current already is meant.
+        kind = None if device.index is None else kind_for(device.type)
+    return nullcontext() if kind is None else kind.guard(device)
 
 
 def _common_device(operator: Operator, arguments: Arguments) -> Device | None:
@@ -251,8 +262,17 @@ def _build(operator: Operator) -> Callable[..., Any]:
     function.operator = operator  # type: ignore[attr-defined]  # a function with attributes
     function.schema = operator.schema  # type: ignore[attr-defined]
     function.tags = operator.tags  # type: ignore[attr-defined]
+    function._schema = operator.schema  # type: ignore[attr-defined]  # torch's name for it
+    function.overloads = partial(_overloads, operator)  # type: ignore[attr-defined]
+    if not operator.overload:
+        function.default = operator  # type: ignore[attr-defined]
     refresh(operator)
     return function
+
+
+def _overloads(operator: Operator) -> list[str]:
+    """The names of the overloads that share an operator's name, ``"default"`` for the nameless."""
+    return [name or "default" for name in registry.overloads(operator.namespace, operator.name)]
 
 
 def _set(table: codegen.CallTable, wanted: str, value: Any) -> None:

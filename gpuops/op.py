@@ -278,8 +278,6 @@ def _finish_call(operator: Operator, function: Callable[..., Any]) -> Callable[.
     call.register_kernel = methods.register_kernel
     call.register_fake = methods.register_fake
     call.set_kernel_enabled = methods.set_kernel_enabled
-    call.overloads = methods.overloads
-    call.default = operator
     return operator.call
 
 
@@ -305,11 +303,6 @@ class _Methods:
     ) -> AbstractContextManager[None]:
         """Switch the kernel of a device type off or on in a ``with`` block."""
         return set_kernel_enabled(self.operator, device_type, enabled)
-
-    def overloads(self) -> list[str]:
-        """The names of all overloads, ``"default"`` for the one without a name."""
-        found = registry.overloads(self.operator.namespace, self.operator.name)
-        return [name or "default" for name in found]
 
 
 # -- registering by operator or name ---------------------------------------------------------------

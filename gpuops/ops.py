@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pickle import UnpicklingError
 from typing import Any
 
 from gpuops.errors import OperatorNotFoundError, OverloadError, closest, describe
@@ -168,7 +169,13 @@ def __getattr__(name: str) -> Any:
     if pickled:
         namespace, operator, overload = pickled.groups()
         qualname = f"{namespace}::{operator}" + (f".{overload}" if overload else "")
-        return registry.find(qualname).call
+        try:
+            return registry.find(qualname).call
+        except OperatorNotFoundError as error:
+            # Not an AttributeError: pickle would put a message of its own in the place of this.
+            raise UnpicklingError(
+                f"{error}; import the module that declares it before unpickling its calls"
+            ) from None
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     check_namespace(name)

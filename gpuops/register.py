@@ -77,21 +77,23 @@ def kernel_devices(device_types: Any, where: str) -> list[str | None]:
         SchemaError: an empty list.
         TypeError: neither None, a string nor a sequence of strings.
     """
-    if device_types is None or device_types == "default":
-        return [None]
-    if isinstance(device_types, str):
-        return [check_device_type(device_types, where=where)]
-    if not isinstance(device_types, Iterable):
+    if device_types is None or isinstance(device_types, str):
+        return [_kernel_device(device_types, where)]
+    if not isinstance(device_types, Iterable) or hasattr(device_types, "dtype"):
         raise TypeError(
             f"{where}: device types must be a string, a sequence of strings or None, "
             f"got {describe(device_types)}"
         )
-    names = [
-        None if name == "default" else check_device_type(name, where=where) for name in device_types
-    ]
+    names = [_kernel_device(name, where) for name in device_types]
     if not names:
         raise SchemaError(f"{where}: device types must not be empty; None means every device")
     return list(dict.fromkeys(names))
+
+
+def _kernel_device(name: Any, where: str) -> str | None:
+    if name is None or (isinstance(name, str) and name == "default"):
+        return None
+    return check_device_type(name, where=where)
 
 
 def register_kernels(

@@ -262,6 +262,8 @@ class Operator:
     build_call: ClassVar[Callable[[Operator], Callable[..., Any]]]
     # Tells the function above that kernels changed.
     refresh_call: ClassVar[Callable[[Operator], None]]
+    # torch's flag; there is no other way to define an operator here.
+    _defined_in_python: ClassVar[bool] = True
     # Converts the arguments of a call and forgets the result: why they do not fit, or None.
     refusal: ClassVar[Callable[[Operator, tuple[Any, ...], dict[str, Any]], Exception | None]]
 
@@ -294,6 +296,11 @@ class Operator:
     def qualname(self) -> str:
         """``"namespace::name"``, with ``.overload`` behind it unless it is the default one."""
         return self.schema.qualname
+
+    @property
+    def _schema(self) -> Schema:
+        """torch's name for `schema`."""
+        return self.schema
 
     @property
     def call(self) -> Callable[..., Any]:

@@ -333,7 +333,8 @@ def test_debug_mode_is_for_one_context(ns: str) -> None:
 def test_debug_mode_from_the_environment() -> None:
     code = (
         "import numpy as np, gpuops\n"
-        "f = gpuops.custom_op('env::f', lambda x: x, mutates_args=(), schema='(Array x) -> Array')\n"
+        "f = gpuops.custom_op('env::f', lambda x: x, mutates_args=(), "
+        "schema='(Array x) -> Array')\n"
         "with gpuops.debug(False): f(np.ones(1))\n"
         "try: f(np.ones(1))\n"
         "except gpuops.AliasError as error: print('caught')\n"

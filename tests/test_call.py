@@ -389,7 +389,7 @@ def test_memory_maps_are_passed_as_plain_arrays(ns: str, tmp_path: Any) -> None:
     impl(f"{ns}::f", None, lambda x: x.fill(2))
     f(mapped)
     assert mapped.tolist() == [2, 2, 2]
-    impl(f"{ns}::f", None, lambda x: kernel(x) and None or None)
+    impl(f"{ns}::f", None, lambda x: (kernel(x) and None) or None)
     f(mapped[:0])
     assert type(kernel.last) is np.ndarray
 

@@ -142,7 +142,7 @@ def test_string_hints_resolve_in_the_functions_own_module() -> None:
 
 
 def test_future_annotations() -> None:
-    from hints_as_strings import Model, plain, with_everything
+    from tests.hints_as_strings import Model, plain, with_everything
 
     assert infer_schema(plain, mutates_args=()) == "(Array x, float s=2.0) -> Array"
     assert infer_schema(with_everything, mutates_args={"out"}) == (

@@ -166,7 +166,7 @@ def test_unknown_types(text: str, message: str) -> None:
     ],
 )
 def test_syntax_errors_have_a_caret_at_the_position(text: str, position: int) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(gpuops.SchemaError) as caught:
         parse_schema(text)
     _, line, caret = str(caught.value).split("\n")
     assert line == "    " + text

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +35,7 @@ Out = Annotated[
 ]
 
 
-class DeviceChoice(str, Enum):
+class DeviceChoice(StrEnum):
     """What `--device` takes."""
 
     auto = "auto"

@@ -13,6 +13,7 @@ from rich.text import Text
 
 import gpuops
 from gpuops import overhead
+from gpuops.cases import has_cases
 from gpuops.cli import render, throughput
 from gpuops.cli.arrays import device_types
 from gpuops.cli.listing import find_operators

@@ -27,17 +27,15 @@ def draw(
     """
     try:
         # Not pyplot: a figure of one's own needs no display and leaves no global state.
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         return f"no plot: {error.name} is missing (pip install 'gpuops[plots]')"
     figure = Figure(figsize=(13, 0.42 * max(len(throughput), 6) + 1.6), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     figure.suptitle(f"gpuops on {where}")
     left, right = figure.subplots(1, 2)
     _draw_throughput(left, throughput)
     _draw_calls(right, calls)
-    canvas.print_png(str(path))
+    figure.savefig(path)
     return None
 
 
