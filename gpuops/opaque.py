@@ -14,12 +14,13 @@ from enum import Enum
 from typing import Any, Literal
 
 from gpuops.errors import SchemaError, describe
+from gpuops.locks import fork_safe
 
 __all__ = ["is_opaque_type", "opaque_class", "opaque_name", "register_opaque_type"]
 
 _REFUSED = (int, str, bool, float, complex, list, tuple, dict, set, frozenset, bytes, type(None))
 
-_lock = threading.Lock()
+_lock = fork_safe(threading.Lock())
 _classes: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
 _names: weakref.WeakKeyDictionary[type, str] = weakref.WeakKeyDictionary()
 _kinds: weakref.WeakKeyDictionary[type, str] = weakref.WeakKeyDictionary()

@@ -14,13 +14,14 @@ import importlib
 import threading
 
 from gpuops.errors import OperatorNotFoundError
+from gpuops.locks import fork_safe
 from gpuops.registry import registry
 
 __all__ = ["GROUP", "load_pack", "load_packs"]
 
 GROUP = "gpuops.ops"
 
-_lock = threading.RLock()
+_lock = fork_safe(threading.RLock())
 _loading: set[str] = set()
 
 

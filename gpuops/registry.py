@@ -25,6 +25,7 @@ from gpuops.errors import (
     location_of,
 )
 from gpuops.gufunc import GufuncSignature
+from gpuops.locks import fork_safe
 from gpuops.schema import Schema, parse_qualname
 from gpuops.tags import Tag
 
@@ -374,7 +375,7 @@ class Registry:
     """All operators of the process, the rules registered for them, and namespaces' fallbacks."""
 
     def __init__(self) -> None:
-        self.lock = RegistryLock()
+        self.lock = fork_safe(RegistryLock())
         self._packets: dict[tuple[str, str], dict[str, Operator]] = {}
         self._rules: dict[Operator, dict[str, Stack]] = {}
         self._fallbacks: dict[tuple[str, str | None], Stack] = {}

@@ -11,6 +11,7 @@ import threading
 import weakref
 from typing import Any
 
+from gpuops.locks import fork_safe
 from gpuops.memory import owner
 
 __all__ = ["array_version", "bump", "tracked"]
@@ -18,7 +19,7 @@ __all__ = ["array_version", "bump", "tracked"]
 tracked: dict[int, list[int]] = {}
 """``id`` of an allocation's owner -> its counter. Read by generated code; empty costs a test."""
 
-_lock = threading.Lock()
+_lock = fork_safe(threading.Lock())
 # The references remove a counter when its array dies, before the id can be used again.
 _references: dict[int, weakref.ref[Any]] = {}
 
