@@ -25,8 +25,11 @@ help:
 	  || { echo "gpuops needs Python 3.11 or later; name one: make PYTHON=python3.12" >&2; exit 1; }
 	"$(PYTHON)" -m venv .venv
 
+# Where there is an NVIDIA driver, CuPy is installed too, so that the CUDA kernels run.
+HAS_CUDA := $(PY) -c 'import ctypes; ctypes.CDLL("libcuda.so.1")' 2>/dev/null
+
 .venv/.setup: pyproject.toml | .venv/bin/python
-	$(PIP) -e ".[cpu,cli,plots]"
+	$(PIP) -e ".[cpu,cli,plots$$($(HAS_CUDA) && echo ,cuda12)]"
 	@touch $@
 
 .venv/.lint: pyproject.toml .venv/.setup

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol, TypeVar
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, TypeVar
 
 __all__ = ["fork_safe"]
 
-
-class _Lock(Protocol):
-    def __enter__(self) -> object: ...
-    def __exit__(self, *exc_info: object) -> object: ...
-
-
-L = TypeVar("L", bound=_Lock)
+L = TypeVar("L", bound=AbstractContextManager[Any])
 
 
 def fork_safe(lock: L) -> L:
@@ -27,7 +23,6 @@ def fork_safe(lock: L) -> L:
     >>> lock = fork_safe(threading.Lock())
     """
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            before=lock.__enter__, after_in_parent=lock.__exit__, after_in_child=lock.__exit__
-        )
+        release = partial(lock.__exit__, None, None, None)
+        os.register_at_fork(before=lock.__enter__, after_in_parent=release, after_in_child=release)
     return lock
