@@ -1,0 +1,65 @@
+"""What a call costs: by hand, through gpuops and through its peers.
+
+    pytest bench/bench_call.py -o addopts=--import-mode=importlib --benchmark-only
+
+All ways to make a form of call are timed one after the other, and that several times over, so that
+a spell in which the machine is slow hits all of them. The figure of each is the least of all its
+rounds: what disturbs a measurement only makes it longer. Each round is a loop of calls, whose
+number is in ``extra_info``; bench/report.py divides by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from bench.designs import DESIGNS
+from bench.forms import FORMS, SCALAR, Form
+from bench.peers import PEERS, NotComparable
+
+PASSES = 6
+ROUNDS = 12
+# Long enough for the clock, short enough to fit between two interruptions by the scheduler.
+ROUND_SECONDS = 0.002
+
+WAYS = {**PEERS, **DESIGNS}
+
+
+def calibrate(loop: Callable[..., None], function: Callable[..., Any], *values: Any) -> int:
+    """The number of calls that fill a round."""
+    calls = 1
+    while True:
+        start = perf_counter()
+        loop(function, calls, *values)
+        seconds = perf_counter() - start
+        if seconds > ROUND_SECONDS / 4:
+            return max(1, round(calls * ROUND_SECONDS / seconds))
+        calls *= 2
+
+
+@pytest.mark.benchmark(disable_gc=True)
+@pytest.mark.parametrize(
+    ("form", "number", "peer"),
+    [
+        pytest.param(form, number, peer, id=f"{form} | {peer} | {number}")
+        for form in FORMS
+        for number in range(PASSES)
+        for peer in WAYS
+    ],
+)
+def test_call(benchmark: Any, form: Form, number: int, peer: str) -> None:
+    try:
+        with WAYS[peer](form) as (function, make_array):
+            values = [*(make_array() for _ in range(form.arrays)), SCALAR]
+            loop = form.loop()
+            calls = calibrate(loop, function, *values)
+            benchmark.group = str(form)
+            benchmark.extra_info.update(form=str(form), peer=peer, calls=calls)
+            benchmark.pedantic(
+                loop, args=(function, calls, *values), rounds=ROUNDS, warmup_rounds=1
+            )
+    except NotComparable as error:
+        pytest.skip(f"{peer}: {error}")
