@@ -49,9 +49,14 @@ def draw(path: Path, calls: Calls, bar_form: str) -> None:
 
 
 def _peers(calls: Calls, bar_form: str) -> list[str]:
-    """The peers that were timed, the cheapest first; what the bar's form lacks comes last."""
-    known = dict.fromkeys(peer for form in calls.forms for peer in calls.peers(form))
-    cost = {p: calls.ns.get((bar_form, p), float("inf")) for p in known if p != DIRECT}
+    """The peers that were timed, the cheapest first: by the bar's form, or else their cheapest."""
+    cost: dict[str, float] = {}
+    for form in calls.forms:
+        for peer in calls.peers(form):
+            added = calls.overhead(form, peer)
+            cost[peer] = min(cost.get(peer, added), added)
+    cost.update((peer, calls.overhead(bar_form, peer)) for peer in calls.peers(bar_form))
+    del cost[DIRECT]
     return sorted(cost, key=cost.__getitem__)
 
 
