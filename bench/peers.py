@@ -71,14 +71,14 @@ def forwarding(form: Form) -> Iterator[Subject]:
 
 
 @contextmanager
-def operator(form: Form) -> Iterator[Subject]:
+def operator(form: Form, schema: str | None = None) -> Iterator[Subject]:
     """A gpuops operator with a "cpu" kernel."""
     call = gpuops.custom_op(
         f"gpuops_bench::f{next(_serial)}",
         form.kernel(np.empty(1)),
         mutates_args=(),
         device_types="cpu",
-        schema=form.schema("Array"),
+        schema=schema or form.schema("Array"),
     )
     try:
         yield call, numpy_array

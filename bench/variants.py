@@ -1,23 +1,17 @@
-"""Other ways to build an operator's call, timed beside the one that gpuops uses.
-
-They do what the generated function does for arrays that need no conversion, and nothing else; the
-numbers are why it is a plain function (docs/dispatch.md). Only the form of call that the bars are
-set for is timed.
-"""
-
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+import gpuops
 from bench.forms import BAR_FORM, Form
-from bench.peers import NotComparable, Peer, Subject, numpy_array
+from bench.peers import Peer, Subject, numpy_array, operator
 
-__all__ = ["DESIGNS"]
+__all__ = ["VARIANTS"]
 
 _TESTS = " and ".join(
     [*(f"type({name}) is ndarray" for name in BAR_FORM.array_names), "type(s) is float"]
@@ -27,9 +21,7 @@ _UNCHECKED = f"return {_CALL} if {_TESTS} else slow()"
 _CHECKED = f"return out if {_TESTS} and type(out := {_CALL}) is ndarray else slow()"
 
 
-def _function(form: Form, body: str) -> Any:
-    if form != BAR_FORM:
-        raise NotComparable(f"timed for {BAR_FORM} only")
+def _function(form: Form, body: str) -> Callable[..., Any]:
     return form.function(body, ndarray=np.ndarray, kernel=form.kernel(np.empty(1)), slow=None)
 
 
@@ -52,22 +44,14 @@ def partial_subclass(form: Form) -> Iterator[Subject]:
 @contextmanager
 def instance(form: Form) -> Iterator[Subject]:
     """An instance of a class whose ``__call__`` is generated."""
-    function = _function(form, _CHECKED)
-
-    class Operator:
-        pass
-
-    parameters = ", ".join(form.parameters)
-    namespace = dict(function.__globals__)
-    exec(f"def __call__(self, {parameters}): {_CHECKED}", namespace)
-    Operator.__call__ = namespace["__call__"]  # type: ignore[attr-defined]
-    yield Operator(), numpy_array  # type: ignore[misc]
+    namespace = dict(_function(form, _CHECKED).__globals__)
+    exec(f"def __call__(self, {', '.join(form.parameters)}): {_CHECKED}", namespace)
+    yield type("Operator", (), {"__call__": namespace["__call__"]})(), numpy_array
 
 
 @contextmanager
 def star_forwarder(form: Form) -> Iterator[Subject]:
     """A function of ``*args, **kwargs`` that finds the kernel by the first argument's type."""
-    _function(form, _CHECKED)
     kernels = {np.ndarray: form.kernel(np.empty(1))}
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -76,9 +60,25 @@ def star_forwarder(form: Form) -> Iterator[Subject]:
     yield call, numpy_array
 
 
-DESIGNS: dict[str, Peer] = {
+@contextmanager
+def converting(form: Form) -> Iterator[Subject]:
+    """An operator that has to convert: it declares a complex number and gets a float."""
+    with operator(form, schema=form.schema("Array").replace("float s", "complex s")) as subject:
+        yield subject
+
+
+@contextmanager
+def debug(form: Form) -> Iterator[Subject]:
+    """An operator in debug mode, which checks aliasing and mutation at every call."""
+    with operator(form) as subject, gpuops.debug():
+        yield subject
+
+
+VARIANTS: dict[str, Peer] = {
     "design: no return check": unchecked,
     "design: partial subclass": partial_subclass,
     "design: instance": instance,
     "design: *args, **kwargs": star_forwarder,
+    "gpuops, converting": converting,
+    "gpuops, debug mode": debug,
 }
