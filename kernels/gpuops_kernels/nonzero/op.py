@@ -1,0 +1,53 @@
+"""Declaration and reference of ``gpuops_kernels::nonzero``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpuops import Array, custom_op
+
+__all__ = ["check", "nonzero"]
+
+
+def check(x: Any) -> None:
+    """Refuse what no kernel computes.
+
+    Raises:
+        TypeError: `x` holds neither bools nor numbers.
+        ValueError: `x` has no axes.
+    """
+    if x.dtype.kind not in "biufc":
+        raise TypeError(f"nonzero: x must hold bools or numbers, got {x.dtype}")
+    if x.ndim == 0:
+        raise ValueError("nonzero: x must have at least one axis, got a 0-d array")
+
+
+@custom_op("gpuops_kernels::nonzero", mutates_args=())
+def nonzero(x: Array) -> Array:
+    """The indices of the elements that are not zero, in row-major order.
+
+    How many there are depends on the data: a "cuda" kernel has to wait for the device to learn it.
+
+    Args:
+        x: bools or numbers, at least one axis, any layout. nan is not zero.
+
+    Returns:
+        int64, shape (count, x.ndim), one row per element: ``numpy.argwhere(x)``.
+
+    Raises:
+        TypeError, ValueError: see `check`.
+
+    >>> import numpy as np
+    >>> nonzero(np.array([[0, 7], [8, 9]]))
+    array([[0, 1],
+           [1, 0],
+           [1, 1]])
+    """
+    check(x)
+    return np.asarray(np.stack(np.nonzero(x), axis=1), np.int64, order="C")
+
+
+nonzero.register_kernel("cpu", ".cpu:run")
+nonzero.register_kernel("cuda", ".cuda:run")

@@ -1,0 +1,65 @@
+"""Declaration and reference of ``gpuops_kernels::rms_norm``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpuops import Array, custom_op
+
+__all__ = ["check", "rms_norm"]
+
+
+def check(x: Any, weight: Any) -> None:
+    """Refuse what no kernel computes.
+
+    Raises:
+        TypeError: a dtype other than float16, float32 or float64, or two different ones.
+        ValueError: `x` has no axes, or `weight` does not fit its last one.
+    """
+    if x.dtype not in (np.float16, np.float32, np.float64):
+        raise TypeError(f"rms_norm: x must be float16, float32 or float64, got {x.dtype}")
+    if weight.dtype != x.dtype:
+        raise TypeError(f"rms_norm: weight must be {x.dtype} like x, got {weight.dtype}")
+    if x.ndim == 0:
+        raise ValueError("rms_norm: x must have at least one axis, got a 0-d array")
+    if weight.shape != x.shape[-1:]:
+        raise ValueError(
+            f"rms_norm: weight must have the shape {x.shape[-1:]} of x's last axis, "
+            f"got {weight.shape}"
+        )
+
+
+@custom_op("gpuops_kernels::rms_norm", mutates_args=())
+def rms_norm(x: Array, weight: Array, eps: float = 1e-6) -> Array:
+    """``x / sqrt(mean(x**2, axis=-1) + eps) * weight``.
+
+    Source: B. Zhang, R. Sennrich: Root Mean Square Layer Normalization, 2019, equation 4.
+
+    Args:
+        x: float16, float32 or float64, shape (..., n), any layout.
+        weight: the same dtype, shape (n,).
+        eps: added to the mean square.
+
+    Returns:
+        A C-contiguous array like `x`. float16 is computed in float32.
+
+    Raises:
+        TypeError, ValueError: see `check`.
+
+    >>> import numpy as np
+    >>> rms_norm(np.array([[3.0, 4.0]]), np.ones(2), 0.0).round(3)
+    array([[0.849, 1.131]])
+    """
+    check(x, weight)
+    wide = np.promote_types(x.dtype, np.float32)
+    values = x.astype(wide)
+    # The mean of no numbers is not needed: there is nothing to divide by it.
+    mean = np.square(values).sum(axis=-1, keepdims=True) / max(x.shape[-1], 1)
+    out = values / np.sqrt(mean + wide.type(eps)) * weight.astype(wide)
+    return np.asarray(out, x.dtype, order="C")
+
+
+rms_norm.register_kernel("cpu", ".cpu:run")
+rms_norm.register_kernel("cuda", ".cuda:run")

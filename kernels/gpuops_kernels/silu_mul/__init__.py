@@ -1,0 +1,1 @@
+"""The elementwise part of SwiGLU."""
