@@ -10,6 +10,7 @@ array([3., 3.])
 >>> axpy.undo()
 """
 
+from gpuops import cuda as cuda
 from gpuops import ops as ops
 from gpuops.annotations import Array, DType, Scalar
 from gpuops.debug import debug
@@ -79,6 +80,7 @@ __all__ = [
     "StaleOperatorError",
     "Tag",
     "array_version",
+    "cuda",
     "custom_op",
     "debug",
     "define",

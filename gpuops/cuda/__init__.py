@@ -1,0 +1,19 @@
+"""CUDA kernels written by hand: compiled at first use, launched like a function.
+
+`Kernel` is what a kernel author writes. On a machine without a GPU its `Kernel.compile` still
+works: NVRTC needs no driver. CuPy is imported by the first launch, not before.
+"""
+
+from gpuops.cuda.geometry import ceil_div, ctype, grid_size
+from gpuops.cuda.kernel import Kernel
+from gpuops.cuda.nvrtc import Compiled, CompileError, NvrtcNotFoundError
+
+__all__ = [
+    "CompileError",
+    "Compiled",
+    "Kernel",
+    "NvrtcNotFoundError",
+    "ceil_div",
+    "ctype",
+    "grid_size",
+]
