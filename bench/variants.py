@@ -13,12 +13,16 @@ from bench.peers import Peer, Subject, numpy_array, operator
 
 __all__ = ["VARIANTS"]
 
-_TESTS = " and ".join(
-    [*(f"type({name}) is ndarray" for name in BAR_FORM.array_names), "type(s) is float"]
-)
-_CALL = f"kernel({', '.join(BAR_FORM.parameters)})"
-_UNCHECKED = f"return {_CALL} if {_TESTS} else slow()"
-_CHECKED = f"return out if {_TESTS} and type(out := {_CALL}) is ndarray else slow()"
+
+def _body(kind: str = "type({})", *, checked: bool = True) -> str:
+    """What the generated function does; `kind` is how the type of a value is asked for."""
+    tests = [f"{kind.format(name)} is ndarray" for name in BAR_FORM.array_names]
+    tests.append(f"{kind.format('s')} is float")
+    call = f"kernel({', '.join(BAR_FORM.parameters)})"
+    if not checked:
+        return f"return {call} if {' and '.join(tests)} else slow()"
+    tests.append(f"{kind.format(f'(out := {call})')} is ndarray")
+    return f"return out if {' and '.join(tests)} else slow()"
 
 
 def _function(form: Form, body: str) -> Callable[..., Any]:
@@ -28,7 +32,13 @@ def _function(form: Form, body: str) -> Callable[..., Any]:
 @contextmanager
 def unchecked(form: Form) -> Iterator[Subject]:
     """A generated function that does not look at what the kernel returned."""
-    yield _function(form, _UNCHECKED), numpy_array
+    yield _function(form, _body(checked=False)), numpy_array
+
+
+@contextmanager
+def class_attribute(form: Form) -> Iterator[Subject]:
+    """A generated function that asks for ``x.__class__``, about which a proxy object can lie."""
+    yield _function(form, _body("{}.__class__")), numpy_array
 
 
 @contextmanager
@@ -38,14 +48,14 @@ def partial_subclass(form: Form) -> Iterator[Subject]:
     class Operator(functools.partial[Any]):
         pass
 
-    yield Operator(_function(form, _CHECKED)), numpy_array
+    yield Operator(_function(form, _body())), numpy_array
 
 
 @contextmanager
 def instance(form: Form) -> Iterator[Subject]:
     """An instance of a class whose ``__call__`` is generated."""
-    namespace = dict(_function(form, _CHECKED).__globals__)
-    exec(f"def __call__(self, {', '.join(form.parameters)}): {_CHECKED}", namespace)
+    namespace = dict(_function(form, _body()).__globals__)
+    exec(f"def __call__(self, {', '.join(form.parameters)}): {_body()}", namespace)
     yield type("Operator", (), {"__call__": namespace["__call__"]})(), numpy_array
 
 
@@ -76,6 +86,7 @@ def debug(form: Form) -> Iterator[Subject]:
 
 VARIANTS: dict[str, Peer] = {
     "design: no return check": unchecked,
+    "design: x.__class__": class_attribute,
     "design: partial subclass": partial_subclass,
     "design: instance": instance,
     "design: *args, **kwargs": star_forwarder,
