@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gpuops.cuda.kernel import Kernel
     from gpuops.cuda.launcher import LaunchError
     from gpuops.cuda.limits import SUPPORTED_ARCHS, Occupancy
-    from gpuops.cuda.nvrtc import Compiled, CompileError, NvrtcNotFoundError
+    from gpuops.cuda.nvrtc import ArchitectureError, Compiled, CompileError, NvrtcNotFoundError
     from gpuops.cuda.pack import pack_kernels
     from gpuops.cuda.report import KernelReport, compile_report, compile_reports
     from gpuops.cuda.signature import KernelParameter, KernelSignature, Pointer, pointer
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SUPPORTED_ARCHS",
+    "ArchitectureError",
     "CompileError",
     "Compiled",
     "CubinError",
@@ -47,6 +48,7 @@ __all__ = [
 
 _PLACES = {
     "SUPPORTED_ARCHS": "limits",
+    "ArchitectureError": "nvrtc",
     "CompileError": "nvrtc",
     "Compiled": "nvrtc",
     "CubinError": "cubin",

@@ -100,7 +100,9 @@ def toolchain() -> str | None:
 @cache
 def _wheels() -> str:
     """A digest of the versions of the wheels that compiler and headers come from."""
-    spec = importlib.util.find_spec("nvidia")
-    roots = {Path(place).parent for place in (spec and spec.submodule_search_locations) or ()}
-    names = sorted(path.name for root in roots for path in root.glob("nvidia_cuda_*.dist-info"))
+    names = []
+    for package, wheels in (("nvidia", "nvidia_cuda_*.dist-info"), ("cupy", "cupy*.dist-info")):
+        spec = importlib.util.find_spec(package)
+        for place in (spec and spec.submodule_search_locations) or ():
+            names += sorted(path.name for path in Path(place).parent.glob(wheels))
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]

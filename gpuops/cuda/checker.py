@@ -119,8 +119,6 @@ def _quick_pointer(
         dtypes = dtypes or ["False"]
         tests.append(dtypes[0] if len(dtypes) == 1 else f"({' or '.join(dtypes)})")
     tests.append(f"{name}._c_contiguous" if quick else f"{name}.flags.c_contiguous")
-    if not parameter.const and issubclass(array_type, np.ndarray):
-        tests.append(f"{name}.flags.writeable")
     return " and ".join(tests)
 
 

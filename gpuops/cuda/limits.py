@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gpuops.cuda.cubin import Resources
 from gpuops.cuda.geometry import ceil_div
-from gpuops.cuda.nvrtc import arch_number
+from gpuops.cuda.nvrtc import ArchitectureError, arch_number
 
 __all__ = ["SUPPORTED_ARCHS", "Limits", "Occupancy", "block_threads", "limits_of", "occupancy_of"]
 
@@ -72,7 +72,7 @@ def limits_of(arch: str | int) -> Limits:
     """The limits of an architecture.
 
     Raises:
-        ValueError: it is not in the table.
+        ArchitectureError: it is not in the table.
 
     >>> limits_of("sm_90").threads
     2048
@@ -80,7 +80,7 @@ def limits_of(arch: str | int) -> Limits:
     number = arch_number(arch).rstrip("af")
     if number not in _LIMITS:
         known = ", ".join(f"sm_{found}" for found in _LIMITS)
-        raise ValueError(f"the limits of sm_{number} are not known; known are {known}")
+        raise ArchitectureError(f"the limits of sm_{number} are not known; known are {known}")
     return _LIMITS[number]
 
 
@@ -124,7 +124,7 @@ def occupancy_of(
     """The occupancy of a kernel with some resources; see `gpuops.cuda.occupancy`.
 
     Raises:
-        ValueError: the limits of the architecture are not known.
+        ArchitectureError: the limits of the architecture are not known.
     """
     limits = limits_of(arch)
     warps = ceil_div(threads, WARP)

@@ -17,6 +17,7 @@ from typing import Any, NoReturn, Protocol
 from gpuops.errors import GpuopsError
 
 __all__ = [
+    "ArchitectureError",
     "CompileError",
     "Compiled",
     "NvrtcNotFoundError",
@@ -75,6 +76,10 @@ class CompileError(GpuopsError, RuntimeError):
         return CompileError, (str(self), self.filename, self.line, self.log)
 
 
+class ArchitectureError(GpuopsError, ValueError):
+    """There is no such architecture, or this version does not know it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """What the compiler made of a source.
@@ -114,7 +119,8 @@ def compile_ptx(
             for each of them.
 
     Raises:
-        CompileError: the source does not compile, or no such architecture.
+        CompileError: the source does not compile.
+        ArchitectureError: no such architecture, or NVRTC does not know it.
         NvrtcNotFoundError: NVRTC is not installed.
     """
     real = f"compute_{arch_number(arch)}"
@@ -148,14 +154,14 @@ def arch_number(arch: str | int) -> str:
     """The number of an architecture.
 
     Raises:
-        ValueError: neither a number nor such a name.
+        ArchitectureError: neither a number nor such a name.
 
     >>> arch_number("sm_90a"), arch_number("compute_75"), arch_number(120)
     ('90a', '75', '120')
     """
     match = re.fullmatch(r"(?:sm_|compute_)?(\d+[af]?)", str(arch))
     if match is None:
-        raise ValueError(f"expected an architecture such as 'sm_80' or 80, got {arch!r}")
+        raise ArchitectureError(f"expected an architecture such as 'sm_80' or 80, got {arch!r}")
     return match[1]
 
 
@@ -183,6 +189,9 @@ def _compile(
             # A name that stands for a kernel need not have an address: whoever asks for the types
             # has to do without, and any other error comes out cleaner.
             return _compile(source, arch, options, names, filename, False)
+        if problem is not None and "--gpu-architecture" in log:
+            major, minor = binding.version()
+            raise ArchitectureError(f"NVRTC {major}.{minor} does not compile for {arch}")
         if problem is not None:
             raise_compile_error(log or problem, source, filename, f"for {arch}", names)
         code = binding.cubin(program) if arch.startswith("sm_") else binding.ptx(program)
@@ -245,7 +254,8 @@ def include_paths() -> tuple[str, ...]:
     """Folders of CUDA's headers (``cuda_fp16.h`` and others) in the installed wheels.
 
     The wheels for CUDA 12 have a folder per component, ``nvidia/cuda_runtime/include``; those for
-    CUDA 13 share one, ``nvidia/cu13/include``.
+    CUDA 13 share one, ``nvidia/cu13/include``. CUB and what cooperative groups need are in a wheel
+    that gpuops does not ask for: without it, the copy that CuPy carries is used.
     """
     spec = importlib.util.find_spec("nvidia")
     found: list[str] = []
@@ -258,7 +268,20 @@ def include_paths() -> tuple[str, ...]:
                 and any((path / inside).exists() for inside in ("cuda_fp16.h", "cub", "cccl"))
             )
     # CUDA 13 keeps CUB and Thrust one folder deeper.
-    return tuple(found + [f"{p}/cccl" for p in found if (Path(p) / "cccl").is_dir()])
+    found += [f"{path}/cccl" for path in found if (Path(path) / "cccl").is_dir()]
+    if not any((Path(path) / "nv" / "target").is_file() for path in found):
+        found += _cccl_of_cupy()
+    return tuple(found)
+
+
+def _cccl_of_cupy() -> list[str]:
+    spec = importlib.util.find_spec("cupy")  # finds it, does not import it
+    for root in (spec and spec.submodule_search_locations) or ():
+        carried = Path(root) / "_core" / "include" / "cupy" / "_cccl"
+        folders = [carried / name for name in ("cub", "thrust", "libcudacxx")]
+        if (carried / "libcudacxx" / "nv" / "target").is_file():
+            return [str(folder) for folder in folders if folder.is_dir()]
+    return []
 
 
 class _Binding(Protocol):

@@ -66,7 +66,7 @@ def compile_report(
     Raises:
         CompileError: the source does not compile for one of them.
         NvrtcNotFoundError: NVRTC is not installed.
-        ValueError: no such architecture.
+        ArchitectureError: no such architecture.
 
     >>> from gpuops.cuda import Kernel
     >>> fill = Kernel('extern "C" __global__ void fill(float* x, float s) { *x = s; }', "fill")

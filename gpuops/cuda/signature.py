@@ -173,8 +173,8 @@ class KernelSignature:
 
         Raises:
             ArgumentError: the number of arguments is wrong; a pointer is given for a number or the
-                reverse; a number does not fit; an array has another dtype, or is not C-contiguous,
-                or is read-only where the kernel may write. It names the kernel and the parameter.
+                reverse; a number does not fit; an array has another dtype, or is not C-contiguous.
+                It names the kernel and the parameter.
         """
         if len(args) != len(self.parameters):
             raise ArgumentError(
@@ -217,8 +217,6 @@ class KernelSignature:
                 arg,
                 f", with strides {arg.strides}",
             )
-        if not parameter.const and not getattr(arg.flags, "writeable", True):
-            self._refuse(parameter, "an array that may be written to", arg, ", which is read-only")
         return arg
 
     def _check_type(self, parameter: KernelParameter, arg: Any, array_type: type | None) -> None:

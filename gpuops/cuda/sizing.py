@@ -31,7 +31,7 @@ def occupancy(
 
     Raises:
         ArgumentError: a block that no GPU accepts.
-        ValueError: the limits of the architecture are not known.
+        ArchitectureError: the limits of the architecture are not known.
         CompileError: the source does not compile.
         DeviceError: `arch` is None and there is no CUDA device.
 
@@ -68,7 +68,7 @@ def best_block_size(
 
     Raises:
         ArgumentError: no block of whole warps can be launched.
-        ValueError, CompileError, DeviceError: see `occupancy`.
+        ArchitectureError, CompileError, DeviceError: see `occupancy`.
 
     >>> copy = Kernel('extern "C" __global__ void copy(int* x) { x[threadIdx.x] = 1; }', "copy")
     >>> best_block_size(copy, arch="sm_90"), best_block_size(copy, arch="sm_120")
