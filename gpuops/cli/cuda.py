@@ -59,7 +59,7 @@ def build(
     jobs = [(kernel, f"sm_{number}") for kernel in kernels for number in archs]
     # NVRTC works without Python's lock: two threads use two cores.
     with ThreadPoolExecutor(2) as pool:
-        paths = list(pool.map(lambda job: build_kernel(*job, out), jobs))
+        paths = list(pool.map(lambda job: build_kernel(job[0], job[1], out), jobs))
     total = render.size(sum(path.stat().st_size for path in paths))
     named = ", ".join(f"sm_{number}" for number in archs)
     line = f"{len(kernels)} kernels for {named}: {len(paths)} cubins, {total}, in {out}"
