@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -32,6 +33,15 @@ def why_no_cuda() -> str | None:
     if importlib.util.find_spec("cupy") is None:
         return "CuPy is not installed (extra cuda12 or cuda13)"
     return None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compiled CUDA kernels of the tests do not go to the user's cache, nor come from there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPUOPS_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        patch.delenv("GPUOPS_CUBIN_PATH", raising=False)
+        yield
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
