@@ -10,7 +10,8 @@ array([3., 3.])
 >>> axpy.undo()
 """
 
-from gpuops import cuda as cuda
+from typing import TYPE_CHECKING, Any
+
 from gpuops import ops as ops
 from gpuops.annotations import Array, DType, Scalar
 from gpuops.debug import debug
@@ -51,6 +52,9 @@ from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
 from gpuops.tags import Tag
 from gpuops.versions import array_version
+
+if TYPE_CHECKING:
+    from gpuops import cuda as cuda
 
 __version__ = "0.1.0"
 
@@ -102,3 +106,14 @@ __all__ = [
     "register_wrapper",
     "set_kernel_enabled",
 ]
+
+# Imported when first asked for: who declares operators only does not pay for them.
+_LAZY_MODULES = frozenset({"cuda"})
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY_MODULES:
+        raise AttributeError(f"module 'gpuops' has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module(f"gpuops.{name}")
