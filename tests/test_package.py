@@ -77,6 +77,7 @@ def files(package: Path) -> set[str]:
         and "__pycache__" not in path.parts
         and path.suffix in {".py", ".cu", ".cuh", ".typed"}
         and not path.name.startswith("test_")
+        and path.name != "torch_peer.py"
     }
 
 
