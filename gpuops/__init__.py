@@ -55,6 +55,7 @@ from gpuops.versions import array_version
 
 if TYPE_CHECKING:
     from gpuops import cuda as cuda
+    from gpuops.cuda.transfer import asarray as asarray
 
 __version__ = "0.1.0"
 
@@ -84,6 +85,7 @@ __all__ = [
     "StaleOperatorError",
     "Tag",
     "array_version",
+    "asarray",
     "cuda",
     "custom_op",
     "debug",
@@ -108,12 +110,15 @@ __all__ = [
 ]
 
 # Imported when first asked for: who declares operators only does not pay for them.
-_LAZY_MODULES = frozenset({"cuda"})
+_LAZY = {"cuda": "gpuops.cuda", "asarray": "gpuops.cuda.transfer"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY_MODULES:
+    if name not in _LAZY:
         raise AttributeError(f"module 'gpuops' has no attribute {name!r}")
     from importlib import import_module
 
-    return import_module(f"gpuops.{name}")
+    module = import_module(_LAZY[name])
+    value = module if _LAZY[name] == f"gpuops.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
