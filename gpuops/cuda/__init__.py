@@ -7,6 +7,7 @@ works: NVRTC needs no driver. CuPy is imported by the first launch, not before.
 from gpuops.cuda.available import why_unavailable
 from gpuops.cuda.geometry import ceil_div, ctype, grid_size
 from gpuops.cuda.kernel import Kernel
+from gpuops.cuda.layout import contiguous, copy_with_layout
 from gpuops.cuda.nvrtc import Compiled, CompileError, NvrtcNotFoundError
 from gpuops.cuda.simulated import simulator
 from gpuops.cuda.transfer import asarray, namespace
@@ -18,6 +19,8 @@ __all__ = [
     "NvrtcNotFoundError",
     "asarray",
     "ceil_div",
+    "contiguous",
+    "copy_with_layout",
     "ctype",
     "grid_size",
     "namespace",

@@ -202,3 +202,34 @@ def test_the_context_is_of_one_thread_and_ends() -> None:
         thread.join()
     look()
     assert inside == [None, None]
+
+
+LAYOUTS = {
+    "contiguous": lambda x: x,
+    "strided": lambda x: x[::2, ::3],
+    "reversed": lambda x: x[::-1, ::-1],
+    "fortran": lambda x: x.T,
+    "broadcast": lambda x: np.broadcast_to(x[:1], x.shape),
+    "unaligned": lambda x: x.view(np.uint8).reshape(-1)[4:-4].view(np.float64).reshape(-1),
+    "0-d": lambda x: x[1, 1, ...],
+    "empty": lambda x: x[:0],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_copies_with_their_layout(layout: str, device: str) -> None:
+    x = LAYOUTS[layout](np.random.default_rng(0).random((6, 8)))
+    x.flags.writeable = layout not in ("strided", "broadcast")
+    with gpuops.cuda.simulator():
+        got = gpuops.cuda.copy_with_layout(x, device)
+        host = gpuops.asarray(got, device="cpu")
+        dense = gpuops.cuda.contiguous(got)
+    assert str(gpuops.device_of(got)).startswith(device)
+    assert (got.shape, got.dtype) == (x.shape, x.dtype)
+    assert got.strides == x.strides or not x.size, "those of an empty array mean nothing"
+    assert got.flags.aligned == x.flags.aligned and np.array_equal(host, x)
+    assert got.flags.writeable == x.flags.writeable and not np.shares_memory(host, x)
+    assert dense.flags.c_contiguous and dense.flags.aligned and dense.shape == x.shape
+    assert type(dense) is type(got) and np.array_equal(gpuops.asarray(dense, device="cpu"), x)
+    assert (dense is got) == (layout in ("contiguous", "0-d", "empty"))
