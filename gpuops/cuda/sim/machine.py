@@ -100,7 +100,8 @@ class Machine:
         for region, some, at, moved, low, high, positions in memory.locate(access, lanes, address):
             if region.__class__ is Window and not region.writable:  # type: ignore[attr-defined]
                 memory.read_only(access, region, some)
-            memory.note(access, region, some, at, moved, low, high)
+            reads = operation != "exch"
+            memory.note(access, region, some, at, moved, low, high, reads)
             units = region.units(access)
             index = _indices(at, moved, access, some.n)
             mine = full if positions is None else [v[positions] for v in full]

@@ -569,13 +569,26 @@ class Memory:
             self._put(access, some, units, at, values)
 
     def note(
-        self, access: Access, region: Region, lanes: Lanes, at: Any, moved: int, low: int, high: int
+        self,
+        access: Access,
+        region: Region,
+        lanes: Lanes,
+        at: Any,
+        moved: int,
+        low: int,
+        high: int,
+        reads: bool,
     ) -> None:
-        """Check and record what an atomic does beside the operation itself."""
+        """Check and record what an atomic does beside the operation itself.
+
+        All but an exchange read what was there.
+        """
         if access.checked and region.shadow is not None:
             grain = region.shadow.grain
             region.shadow.access(access, lanes, at, moved // grain if moved else 0, low, high)
         if region.init is not None:
+            if reads:
+                self._check_init(access, region, lanes, at, moved, low, high)
             self._mark_init(access, region, at, moved)
 
     def _put(self, access: Access, lanes: Lanes, units: Any, at: Any, values: Any) -> None:
