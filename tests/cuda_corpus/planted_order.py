@@ -1,4 +1,4 @@
-"""Launches for the planted defects of order and of control: races, barriers, masks, progress, traps.
+"""Launches for the planted defects of order: races, barriers, masks, progress; and traps.
 
 As in `planted_memory`, each builds the launch for its kernel with the defect or for its sound twin.
 """
@@ -274,7 +274,7 @@ def read_only_written(defect: bool) -> Launch:
 @read_only
 def read_only_constant(defect: bool) -> Launch:
     x = ints(4)
-    return Launch(1, 4, (x, zeros(4, dtype=I4), I4(0)), {1: x + [2, 3, 5, 7]})
+    return Launch(1, 4, (x, zeros(4, dtype=I4), I4(0)), {1: x + np.array([2, 3, 5, 7])})
 
 
 @read_only

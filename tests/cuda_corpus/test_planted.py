@@ -1,7 +1,7 @@
 """Every planted defect is reported with its kind and line; its sound twin is left alone.
 
-A kernel's file holds both: the defect is compiled in by `-DDEFECT`. The lines that a report may name
-carry `// defect`; of a race or a barrier that is one of two or three.
+A kernel's file holds both: the defect is compiled in by `-DDEFECT`. The lines that a report may
+name carry `// defect`; of a race or a barrier that is one of two or three.
 """
 
 from __future__ import annotations
