@@ -146,6 +146,13 @@ def race_transposed_write(defect: bool) -> Launch:
     return Launch(4, 32, (x, zeros(4, 32, dtype=I4)), {1: x})
 
 
+@race
+def race_missing_fence(defect: bool) -> Launch:
+    x = ints(6)
+    args = (x, zeros(6, dtype=I4), zeros(1, dtype=I4), zeros(1, dtype=I4))
+    return Launch(6, 32, args, {2: 6, 3: 2 * x.sum()})
+
+
 # -- barriers --------------------------------------------------------------------------------------
 
 
