@@ -77,6 +77,7 @@ def files(package: Path) -> set[str]:
         and "__pycache__" not in path.parts
         and path.suffix in {".py", ".cu", ".cuh", ".typed"}
         and not path.name.startswith("test_")
+        and path.name != "torch_peer.py"
     }
 
 
@@ -95,7 +96,8 @@ def test_the_wheel_carries_both_packages_and_the_kernel_sources(wheel: Path) -> 
 
 def test_no_shipped_module_imports_pytest() -> None:
     for folder in PACKAGES.values():
-        for name in files(folder):
+        # The plugin is imported by pytest and by nothing else.
+        for name in files(folder) - {"pytest_plugin.py"}:
             text = (folder / name).read_text()
             assert "import pytest" not in text, f"{folder.name}/{name}"
 
