@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class Waiting:
         mode: ``"popc"``, ``"and"``, ``"or"``, or ``""``.
         register: number of the register for the reduction's result.
         moved_on: whether they arrived without waiting.
+        counted: whether the instruction gives the number of threads: those may meet it in
+            different places of the text.
     """
 
     frame: Frame
@@ -47,6 +49,7 @@ class Waiting:
     mode: str
     register: int
     moved_on: bool
+    counted: bool
 
 
 class Barriers:
@@ -106,7 +109,7 @@ class Barriers:
         waiting = self.waiting.pop(number)
         self.arrived.pop(number)
         every = bool((done | (arrived == 0)).all())
-        if count is None and len({w.block.index for w in waiting}) > 1:
+        if not any(w.counted for w in waiting) and len({w.block.index for w in waiting}) > 1:
             self._same_place(waiting, done)
         self.clock.barrier(done)
         results = self._reduce(waiting, done)
@@ -123,7 +126,7 @@ class Barriers:
                 if condition.__class__ is np.ndarray:
                     condition = condition[stay]
                 kept = frame.child(stay, w.block.live_out)
-                rest.append(Waiting(kept, w.block, condition, w.mode, w.register, w.moved_on))
+                rest.append(replace(w, frame=kept, condition=condition))
                 frame = frame.child(np.flatnonzero(passed), w.block.live_out)
             if w.register >= 0:
                 values = results[frame.lanes.block].astype(np.bool_ if w.mode != "popc" else "u4")

@@ -226,7 +226,10 @@ class Frame:
         return value if value.__class__ is np.ndarray else np.full(self.lanes.n, value)
 
     def child(self, positions: Any, live: int) -> Frame:
-        """The frame of the threads at `positions`; `live` are the registers needed from here on."""
+        """The frame of the threads at `positions`.
+
+        `live` are the registers that any of this frame's threads needs from here on.
+        """
         if self.depth >= _DEPTH:
             self.settle(live)
         lanes = Lanes(self.lanes.top, self.lanes.index[positions])

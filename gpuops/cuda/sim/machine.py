@@ -171,7 +171,8 @@ class Machine:
     ) -> None:
         if count is not None:
             count = int(count[0] if count.__class__ is np.ndarray else count)
-        new = Waiting(frame, block, condition, mode, register, moved_on)
+        counted = count is not None
+        new = Waiting(frame, block, condition, mode, register, moved_on, counted)
         self.barriers.arrive(number, count, new)
 
     # -- special registers -------------------------------------------------------------------

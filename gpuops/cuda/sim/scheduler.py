@@ -150,7 +150,7 @@ class _Wave:
 
     def _part(self, frame: Frame, block: Block, taken: Any) -> None:
         for target, chosen in zip(block.targets, (taken, ~taken), strict=True):
-            self.put(frame.child(np.flatnonzero(chosen), self.blocks[target].live_in), target)
+            self.put(frame.child(np.flatnonzero(chosen), block.live_out), target)
 
     def _table(self, frame: Frame, block: Block, result: Any) -> None:
         values = np.broadcast_to(result, (frame.lanes.n,))
@@ -159,8 +159,7 @@ class _Wave:
             target = block.targets[min(int(value), len(block.targets) - 1)]
             chosen = np.flatnonzero(values == value)
             whole = len(chosen) == frame.lanes.n
-            live = self.blocks[target].live_in
-            self.put(frame if whole else frame.child(chosen, live), target)
+            self.put(frame if whole else frame.child(chosen, block.live_out), target)
 
     def _exit(self, frame: Frame) -> None:
         lanes = frame.lanes
