@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gpuops.cuda.launcher import LaunchError
     from gpuops.cuda.layout import contiguous, copy_with_layout
     from gpuops.cuda.limits import SUPPORTED_ARCHS, Occupancy
-    from gpuops.cuda.nvrtc import ArchitectureError, CompileError, Compiled, NvrtcNotFoundError
+    from gpuops.cuda.nvrtc import ArchitectureError, Compiled, CompileError, NvrtcNotFoundError
     from gpuops.cuda.pack import pack_kernels
     from gpuops.cuda.report import KernelReport, compile_report, compile_reports
     from gpuops.cuda.signature import KernelParameter, KernelSignature, Pointer, pointer

@@ -240,4 +240,3 @@ def _encoders(function: Any) -> dict[str, Callable[[Any], Any]]:
 def current_arch(cupy: Any) -> str:
     """The architecture of the current device, such as ``"sm_90"``."""
     return f"sm_{cupy.cuda.Device().compute_capability}"
-

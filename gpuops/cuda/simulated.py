@@ -9,7 +9,7 @@ refuse too, so that host code which works here works there.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
@@ -19,7 +19,15 @@ import numpy as np
 from gpuops.devices import ArrayKind, Device, register_array_kind, simulated_kind
 from gpuops.errors import DeviceError, describe
 
-__all__ = ["NAMESPACE", "SimulatedArray", "SimulatedNamespace", "on_device", "simulator"]
+__all__ = [
+    "NAMESPACE",
+    "SimulatedArray",
+    "SimulatedNamespace",
+    "concerns",
+    "on_device",
+    "simulator",
+    "state",
+]
 
 DEVICE = Device("cuda:0")
 
@@ -148,6 +156,26 @@ class SimulatedNamespace:
 
 NAMESPACE: Any = SimulatedNamespace(np)
 
+
+class _State:
+    """Whether this process has ever simulated: where it has not, a launch need not ask further."""
+
+    used = False
+
+
+state = _State()
+
+
+def concerns(args: Sequence[Any]) -> bool:
+    """Whether a launch with these arguments runs in the simulator.
+
+    It does with an array of the simulated GPU, and inside `simulator` without any array.
+    """
+    if any(isinstance(getattr(arg, "array", arg), SimulatedArray) for arg in args):
+        return True
+    return simulated_kind.get() is not None and not any(hasattr(arg, "dtype") for arg in args)
+
+
 _KIND = ArrayKind(
     SimulatedArray,
     "cuda",
@@ -174,6 +202,7 @@ def simulator() -> Iterator[None]:
     >>> type(x).__name__
     'SimulatedArray'
     """
+    state.used = True
     token = simulated_kind.set(_KIND)
     try:
         yield
