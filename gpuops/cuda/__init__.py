@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gpuops.cuda.pack import pack_kernels
     from gpuops.cuda.report import KernelReport, compile_report, compile_reports
     from gpuops.cuda.signature import KernelParameter, KernelSignature, Pointer, pointer
-    from gpuops.cuda.simulate import SimulationError, simulate
     from gpuops.cuda.simulated import simulator
+    from gpuops.cuda.simulation import SimulationError, simulate
     from gpuops.cuda.sizing import best_block_size, occupancy
     from gpuops.cuda.transfer import asarray, namespace
 
@@ -74,7 +74,7 @@ _PLACES = {
     "Occupancy": "limits",
     "Pointer": "signature",
     "Resources": "cubin",
-    "SimulationError": "simulate",
+    "SimulationError": "simulation",
     "asarray": "transfer",
     "best_block_size": "sizing",
     "ceil_div": "geometry",
@@ -88,7 +88,7 @@ _PLACES = {
     "occupancy": "sizing",
     "pack_kernels": "pack",
     "pointer": "signature",
-    "simulate": "simulate",
+    "simulate": "simulation",
     "simulator": "simulated",
     "why_unavailable": "available",
 }

@@ -185,7 +185,7 @@ class Kernel:
         launch(blocks, threads, args, shared_mem)
 
     def _simulate(self, blocks: Dim, threads: Dim, args: Sequence[Any], shared_mem: int) -> None:
-        from gpuops.cuda.simulate import simulate  # a GPU host has no use for it
+        from gpuops.cuda.simulation import simulate  # a GPU host has no use for it
 
         checked = self.signature.check_arguments(args, simulated.SimulatedArray)
         simulate(self, blocks, threads, checked, shared_mem)
