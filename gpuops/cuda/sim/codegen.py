@@ -160,7 +160,7 @@ class Builder:
             return found
         if operand.startswith("%"):
             return self._read_special(operand)
-        constant = self._immediate(operand, dtype)
+        constant = self.immediate(operand, dtype)
         return _Value(self.constant(constant), constant.dtype.type, constant)
 
     def _read_special(self, name: str) -> _Value:
@@ -190,7 +190,8 @@ class Builder:
             found = self._special[name] = _Value(variable, dtype)
         return found
 
-    def _immediate(self, text: str, dtype: Any) -> Any:
+    def immediate(self, text: str, dtype: Any) -> Any:
+        """The value of an immediate or a symbol; integers keep their bits, not their value."""
         d = np.dtype(dtype)
         low = text.lower()
         if low[:2] in ("0f", "0d") and len(low) in (10, 18):

@@ -143,7 +143,8 @@ def _product(b: Builder, x: Instruction) -> tuple[str, str]:
         name = b.constant(dtype_of(wide))
         factors = [f"{b.read(o, kind)}.astype({name})" for o in (left, right)]
         if b.is_constant(right):
-            factors[1] = b.read(right, wide)
+            number = b.immediate(right, dtype_of(kind)).astype(dtype_of(wide))
+            factors[1] = b.constant(number)
         return f"({factors[0]} * {factors[1]})", wide
     if "hi" in parts and parts[0] in ("mul", "mad", "madc"):
         return f"mul_hi({b.read(left, kind)}, {b.read(right, kind)})", kind

@@ -33,12 +33,12 @@ class Place:
     Attributes:
         file: number in `Module.files`.
         line: from 1.
-        caller: the call that was inlined there, or None.
+        caller: where the function around it was called, if that call was inlined.
     """
 
     file: int
     line: int
-    caller: tuple[int, int] | None = None
+    caller: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ _THREADS = re.compile(r"\.(?:maxntid|reqntid)\s+(\d+(?:\s*,\s*\d+)*)")
 _PIECE = re.compile(
     r"\s*(?:(?P<brace>[{}])|(?P<label>[\w$]+)\s*:(?!:)|(?P<loc>\.loc\s[^\n]*)|(?P<text>[^;]+);)"
 )
-_LOC = re.compile(r"\.loc\s+(\d+)\s+(\d+)(?:.*inlined_at\s+(\d+)\s+(\d+))?")
+_LOC = re.compile(r"\.loc\s+(\d+)\s+(\d+)\s+(\d+)(?:.*inlined_at\s+(\d+)\s+(\d+)\s+(\d+))?")
 _STATEMENT = re.compile(r"(?:@(!?)\s*([\w%$]+)\s+)?([a-z][\w.:]*)\s*(.*)$", re.DOTALL)
 _NAME = re.compile(r"(?<![\w$%])[A-Za-z_%$][\w$%]*")
 _RANGE = re.compile(r"(.*)<(\d+)>$")
@@ -316,6 +316,7 @@ class _Body:
         self._scopes: list[dict[str, str]] = [{}]
         self._inner = 0
         self._place: Place | None = None
+        self._sites: dict[tuple[int, int, int], Place] = {}
 
     def add(self, piece: re.Match[str]) -> None:
         kind, text = piece.lastgroup, piece[0]
@@ -358,8 +359,15 @@ class _Body:
         match = _LOC.match(text)
         # Line 0: the compiler made it up; what came before is the nearest place to name.
         if match is not None and match[2] != "0":
-            caller = (int(match[3]), int(match[4])) if match[3] else None
-            self._place = Place(int(match[1]), int(match[2]), caller)
+            file, line, column = (int(n) for n in match.groups()[:3])
+            caller = None
+            if match[4]:
+                site = (int(match[4]), int(match[5]), int(match[6]))
+                # The call may itself be in a function that was inlined.
+                caller = self._sites.get(site) or Place(site[0], site[1])
+            self._place = Place(file, line, caller)
+            if caller is not None:
+                self._sites[file, line, column] = self._place
 
     def _statement(self, text: str) -> None:
         if text.startswith("."):

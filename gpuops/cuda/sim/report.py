@@ -85,30 +85,39 @@ class Source:
         return self.filename if path == own or path.endswith(f"/{own}") else path
 
     def locate(self, place: Place | None) -> tuple[str | None, int | None]:
-        """(file, line) to name: in the author's own file, where an inlined call leads there."""
-        if place is None:
-            return None, None
-        if place.caller is not None and self.file(place.file) != self.filename:
-            return self.file(place.caller[0]), place.caller[1]
-        return self.file(place.file), place.line
+        """(file, line) to name: the innermost in the author's own file, or the innermost of all."""
+        own = self._own(place)
+        return (None, None) if own is None else (self.file(own.file), own.line)
+
+    def _own(self, place: Place | None) -> Place | None:
+        at = place
+        while at is not None and self.file(at.file) != self.filename:
+            at = at.caller
+        return at or place
 
     def describe(self, x: Instruction) -> str:
         """``file.cu:12`` and the line's text, or the instruction where no line is known.
 
-        The innermost place comes first, the call it was inlined at after it.
+        The author's own innermost line comes first, then where it was inlined at and what of a
+        header was inlined into it.
         """
-        if x.place is None:
+        own = self._own(x.place)
+        if own is None or x.place is None:
             return f"PTX `{x}`"
-        inner = self._line(x.place.file, x.place.line)
-        if x.place.caller is None:
-            return inner
-        outer = self._line(*x.place.caller)
-        if self.file(x.place.file) != self.filename:
-            return f"{outer}\n    in {inner}, inlined at line {x.place.caller[1]}"
-        return f"{inner}\n    inlined at {outer}"
+        text = self._line(own)
+        if own is not x.place:
+            text += f"\n    in {self._line(x.place)}, inlined at {self._short(own)}"
+        caller = own.caller
+        while caller is not None:
+            text += f"\n    inlined at {self._line(caller)}"
+            caller = caller.caller
+        return text
 
-    def _line(self, number: int, line: int) -> str:
-        file = self.file(number)
+    def _short(self, place: Place) -> str:
+        return f"{self.file(place.file)}:{place.line}"
+
+    def _line(self, place: Place) -> str:
+        file, line = self.file(place.file), place.line
         lines = self.text.splitlines() if file == self.filename else []
         text = lines[line - 1].strip() if 0 < line <= len(lines) else ""
         return f"{file}:{line}" + (f": {text}" if text else "")
