@@ -9,6 +9,7 @@ import numpy as np
 
 from gpuops.cuda.sim import atomics, printf, warp
 from gpuops.cuda.sim.access import Access
+from gpuops.cuda.sim.async_copy import Copies, Phases
 from gpuops.cuda.sim.barrier import Barriers, Waiting
 from gpuops.cuda.sim.clock import Clock
 from gpuops.cuda.sim.frame import Frame, Lanes, Topology
@@ -74,6 +75,8 @@ class Machine:
         self._shared_bytes = shared_bytes
         self.top: Topology
         self.barriers: Barriers
+        self.copies: Copies
+        self.phases = Phases(memory)
 
     # -- memory ------------------------------------------------------------------------------
 

@@ -531,7 +531,7 @@ class Memory:
         self, access: Access, region: Region, lanes: Lanes, at: Any, moved: int, low: int, high: int
     ) -> Any:
         if region.init is not None:
-            self._check_init(access, region, lanes, at, moved, low, high)
+            self.check_init(access, region, lanes, at, moved, low, high)
         if access.checked and region.shadow is not None:
             grain = region.shadow.grain
             region.shadow.access(access, lanes, at, moved // grain if moved else 0, low, high)
@@ -558,7 +558,7 @@ class Memory:
                 grain = region.shadow.grain
                 region.shadow.access(access, some, at, moved // grain if moved else 0, low, high)
             if region.init is not None:
-                self._mark_init(access, region, at, moved)
+                self.mark_init(access, region, at, moved)
             if positions is not None:
                 values = tuple(
                     v[positions] if v.__class__ is np.ndarray else v for v in values
@@ -588,8 +588,8 @@ class Memory:
             region.shadow.access(access, lanes, at, moved // grain if moved else 0, low, high)
         if region.init is not None:
             if reads:
-                self._check_init(access, region, lanes, at, moved, low, high)
-            self._mark_init(access, region, at, moved)
+                self.check_init(access, region, lanes, at, moved, low, high)
+            self.mark_init(access, region, at, moved)
 
     def _put(self, access: Access, lanes: Lanes, units: Any, at: Any, values: Any) -> None:
         """Write, and refuse different values for one place from one instruction."""
@@ -627,9 +627,10 @@ class Memory:
         problem = f"{access.words} to {region.name}, which is read-only"
         raise Fault("READ-ONLY", problem, access, int(lanes.index[0]))
 
-    def _check_init(
+    def check_init(
         self, access: Access, region: Region, lanes: Lanes, at: Any, moved: int, low: int, high: int
     ) -> None:
+        """Refuse a read of what nobody has written."""
         if isinstance(region, Shares):
             region.check_written(access, lanes, at, moved // region.grain, low, high)
             return
@@ -649,7 +650,8 @@ class Memory:
                 int(lanes.index[k]),
             )
 
-    def _mark_init(self, access: Access, region: Region, at: Any, moved: int) -> None:
+    def mark_init(self, access: Access, region: Region, at: Any, moved: int) -> None:
+        """Record that an access has written."""
         if isinstance(region, Shares):
             region.written(access, at, moved // region.grain)
         elif at.__class__ is slice:

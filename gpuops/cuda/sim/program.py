@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from gpuops.cuda.sim import arith, convert, emit, emit_convert, emit_memory, emit_warp
+from gpuops.cuda.sim import (
+    arith,
+    convert,
+    emit,
+    emit_async,
+    emit_convert,
+    emit_memory,
+    emit_warp,
+)
 from gpuops.cuda.sim.codegen import Builder, Unsupported
 from gpuops.cuda.sim.emit import Emitter
 from gpuops.cuda.sim.flow import CARRY, Block, analyse, without_guards
@@ -26,6 +34,7 @@ _EMITTERS: dict[str, Emitter] = {
     **emit_convert.EMITTERS,
     **emit_memory.EMITTERS,
     **emit_warp.EMITTERS,
+    **emit_async.EMITTERS,
 }
 
 _HELPERS: dict[str, Any] = {
@@ -136,7 +145,7 @@ class Program:
     def fences(self) -> bool:
         """Whether any instruction releases what was written before it."""
         return any(
-            x.op.startswith(("fence", "membar")) or ".acq_rel" in x.op or ".release" in x.op
+            x.op.startswith(("fence", "membar", "mbarrier", "cp.async.mbarrier")) or ".acq_rel" in x.op or ".release" in x.op
             for x in self.function.code
         )
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gpuops.cuda.sim import warp
+from gpuops.cuda.sim.async_copy import Copies
 from gpuops.cuda.sim.barrier import Barriers, Divergence
 from gpuops.cuda.sim.emit_warp import mask_of
 from gpuops.cuda.sim.flow import Block
@@ -78,6 +79,7 @@ class _Wave:
         self.turn = 0
         self.quiet = _Quiet(self)
         machine.top = top
+        machine.copies = Copies(machine.memory, top)
         machine.barriers = Barriers(top, machine.clock, self.put)
 
     def put(self, frame: Frame, index: int) -> None:
