@@ -58,6 +58,7 @@ def simulate(
         CompileError: the source does not compile.
         SimulationError: the kernel does something wrong, or something that is not simulated.
 
+    >>> import numpy as np
     >>> from gpuops import cuda
     >>> scale = cuda.Kernel('''
     ... extern "C" __global__ void scale(float* x, float s, int n) {
