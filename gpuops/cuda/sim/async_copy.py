@@ -14,7 +14,8 @@ import numpy as np
 from gpuops.cuda.sim.access import READ, WRITE, Access
 from gpuops.cuda.sim.arith import Value
 from gpuops.cuda.sim.frame import Lanes, Topology
-from gpuops.cuda.sim.memory import Memory, Region
+from gpuops.cuda.sim.memory import Memory
+from gpuops.cuda.sim.regions import Region
 
 __all__ = ["Copies", "CopyAccess", "Phases"]
 
@@ -149,9 +150,7 @@ class Copies:
             if not done.all():
                 left = ~done
                 granules = [g[left] for g in p.granules]
-                rest.append(
-                    _Pending(p.access, p.region, p.lanes[left], granules, p.group[left])
-                )
+                rest.append(_Pending(p.access, p.region, p.lanes[left], granules, p.group[left]))
         self.pending = rest
 
 
@@ -176,9 +175,10 @@ class Phases:
         """(elements, index of each thread's barrier among them)."""
         ((region, _, at, moved, low, high, _),) = self.memory.locate(access, lanes, address)
         if access.kind == READ:
-            self.memory.check_init(access, region, lanes, at, moved, low, high)
-        else:
-            self.memory.mark_init(access, region, at, moved)
+            if region.written is not None:
+                self.memory.check_written(access, region, lanes, at, moved, low, high)
+        elif region.written is not None:
+            region.written.mark(access, lanes, at, moved)
         shift = moved >> access.shift
         index = at + shift if at.__class__ is np.ndarray else np.full(lanes.n, int(at))
         return region.units(access), index

@@ -43,7 +43,7 @@ _ADDRESS = re.compile(r"\[\s*([^+\s\]]+)\s*(?:\+\s*(-?\w+))?\s*\]$")
 _SYMBOL = re.compile(r"([A-Za-z_$%][\w$%#@.]*)\s*(?:\+\s*(-?\d+))?$")
 
 
-class Unsupported(Exception):  # noqa: N818 (the machine turns it into the public error)
+class Unsupported(Exception):
     """An instruction that is not simulated; raised when it executes."""
 
 
@@ -326,4 +326,3 @@ def sizes_of(kind: str) -> int:
     if kind not in SIZES:
         raise Unsupported(f"type .{kind}")
     return SIZES[kind]
-

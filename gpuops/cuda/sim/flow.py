@@ -7,7 +7,16 @@ from dataclasses import dataclass, field, replace
 
 from gpuops.cuda.sim.ptx import Function, Instruction
 
-__all__ = ["CARRY", "Block", "Flow", "analyse", "destinations", "registers_in", "sources", "without_guards"]
+__all__ = [
+    "CARRY",
+    "Block",
+    "Flow",
+    "analyse",
+    "destinations",
+    "registers_in",
+    "sources",
+    "without_guards",
+]
 
 CARRY = "%cc"
 """The condition code of add.cc and addc, treated as a predicate register."""
@@ -17,8 +26,30 @@ _SYNC = frozenset(
     ("bar", "barrier", "shfl", "vote", "match", "redux", "mma", "ldmatrix", "stmatrix", "wmma")
 )
 _NO_RESULT = frozenset(
-    "st stmatrix red bra brx membar fence prefetch prefetchu cp trap brkpt exit ret nanosleep call "
-    "pragma setmaxnreg discard applypriority griddepcontrol pmevent".split()
+    [
+        "st",
+        "stmatrix",
+        "red",
+        "bra",
+        "brx",
+        "membar",
+        "fence",
+        "prefetch",
+        "prefetchu",
+        "cp",
+        "trap",
+        "brkpt",
+        "exit",
+        "ret",
+        "nanosleep",
+        "call",
+        "pragma",
+        "setmaxnreg",
+        "discard",
+        "applypriority",
+        "griddepcontrol",
+        "pmevent",
+    ]
 )
 _REGISTER = re.compile(r"[%A-Za-z_$][\w$%#@.]*")
 

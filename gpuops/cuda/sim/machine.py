@@ -13,13 +13,14 @@ from gpuops.cuda.sim.async_copy import Copies, Phases
 from gpuops.cuda.sim.barrier import Barriers, Waiting
 from gpuops.cuda.sim.clock import Clock
 from gpuops.cuda.sim.frame import Frame, Lanes, Topology
-from gpuops.cuda.sim.memory import Memory, Window
+from gpuops.cuda.sim.memory import Memory
 from gpuops.cuda.sim.program import Program
+from gpuops.cuda.sim.regions import Window
 
 __all__ = ["Machine", "Stop"]
 
 
-class Stop(Exception):  # noqa: N818 (the scheduler turns it into the public error)
+class Stop(Exception):
     """The kernel executed something that ends it.
 
     Args:
@@ -242,5 +243,3 @@ def _indices(at: Any, moved: int, access: Access, n: int) -> Any:
     if at.__class__ is np.ndarray:
         return at + (moved >> access.shift) if moved else at
     return np.full(n, int(at))
-
-

@@ -8,7 +8,8 @@ import struct
 import numpy as np
 
 from gpuops.cuda.sim.frame import Lanes
-from gpuops.cuda.sim.memory import LOCAL, WINDOW, Memory
+from gpuops.cuda.sim.memory import Memory
+from gpuops.cuda.sim.regions import LOCAL, WINDOW
 
 __all__ = ["Reader", "render", "string"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -21,11 +22,18 @@ from gpuops.cuda.sim import (
 )
 from gpuops.cuda.sim.codegen import Builder, Unsupported
 from gpuops.cuda.sim.emit import Emitter
-from gpuops.cuda.sim.flow import CARRY, Block, analyse, without_guards
+from gpuops.cuda.sim.flow import (
+    CARRY,
+    Block,
+    analyse,
+    destinations,
+    sources,
+    without_guards,
+)
 from gpuops.cuda.sim.inline import flatten
 from gpuops.cuda.sim.layout import lay_out
-from gpuops.cuda.sim.memory import LOCAL, SHARED
 from gpuops.cuda.sim.ptx import SIZES, Instruction, Module
+from gpuops.cuda.sim.regions import LOCAL, SHARED
 
 __all__ = ["Program"]
 
@@ -126,6 +134,28 @@ class Program:
         """The slot of a part of the parameter block that is read as `dtype`."""
         return self.slots.setdefault((offset, dtype), len(self.slots))
 
+    def carried(self, registers: list[str]) -> tuple[int, ...]:
+        """The numbers of those that only carry bytes, as `Access.copies`."""
+        found = tuple(self.numbers[r] if r in self._carriers else -1 for r in registers)
+        return found if any(n >= 0 for n in found) else ()
+
+    @cached_property
+    def _carriers(self) -> set[str]:
+        """Registers that loads fill and only stores to shared or local memory read."""
+        loaded: set[str] = set()
+        other: set[str] = set()
+        for block in self.blocks:
+            for _, x in block.code:
+                copy = x.op.startswith(("ld.shared", "ld.local"))
+                (loaded if copy else other).update(destinations(x, self.numbers))
+                if x.op.startswith(("st.shared", "st.local")):
+                    other.update(sources(replace(x, args=x.args[:1]), self.numbers))
+                else:
+                    other.update(sources(x, self.numbers))
+            if block.condition is not None:
+                other.add(block.condition)
+        return loaded - other
+
     @cached_property
     def grain(self) -> dict[str, int]:
         """Space -> bytes of the smallest element accessed there; at most 4."""
@@ -145,7 +175,9 @@ class Program:
     def fences(self) -> bool:
         """Whether any instruction releases what was written before it."""
         return any(
-            x.op.startswith(("fence", "membar", "mbarrier", "cp.async.mbarrier")) or ".acq_rel" in x.op or ".release" in x.op
+            x.op.startswith(("fence", "membar", "mbarrier", "cp.async.mbarrier"))
+            or ".acq_rel" in x.op
+            or ".release" in x.op
             for x in self.function.code
         )
 

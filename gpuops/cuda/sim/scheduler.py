@@ -18,7 +18,8 @@ from gpuops.cuda.sim.emit_warp import mask_of
 from gpuops.cuda.sim.flow import Block
 from gpuops.cuda.sim.frame import Frame, Lanes, Topology, bits, merge
 from gpuops.cuda.sim.machine import Machine, Stop
-from gpuops.cuda.sim.memory import Fault, Overwrite
+from gpuops.cuda.sim.memory import Overwrite
+from gpuops.cuda.sim.regions import Fault
 from gpuops.cuda.sim.report import SimulationError, Source
 from gpuops.cuda.sim.shadow import Race
 
@@ -222,9 +223,7 @@ class _Wave:
         k = int(np.argmax(gone != 0))
         names = ", ".join(map(str, bits(int(gone[k]))))
         assert block.sync is not None
-        problem = (
-            f"{block.sync.op} with mask {int(masks[k]):#010x} names exited lanes ({names})"
-        )
+        problem = f"{block.sync.op} with mask {int(masks[k]):#010x} names exited lanes ({names})"
         self.fail("WARP-MASK", problem, block.last, int(lanes.index[k]))
 
     # -- errors ------------------------------------------------------------------------------
@@ -253,7 +252,7 @@ class _Wave:
             where = memory.shared.name_of(found.where)
         else:
             window = next(w for w in memory.windows.values() if w.shadow is found.shadow)
-            where = window.where(found.where)
+            where = window.place(found.where)
         before = f"the {found.other.words} by {self.who(found.other_lane)}"
         if found.pending:
             problem = (
@@ -346,7 +345,9 @@ class _Quiet:
             self.state, self.retake = None, _LOOK
         self.rounds += 1
         if self.work > _PATIENCE or self.total > _LIMIT:
-            self._fail(f"still running after {self.total} basic blocks, the last {self.work} of them without a change of memory")
+            self._fail(
+                f"still running after {self.total} basic blocks, the last {self.work} of them without a change of memory"
+            )
         if self.rounds < _LOOK:
             return
         state = self._state()

@@ -51,7 +51,7 @@ class Conflict(NamedTuple):
     pending: bool = False
 
 
-class Race(Exception):  # noqa: N818 (the machine turns it into the public error)
+class Race(Exception):
     """Carries a `Conflict` to where the message is written."""
 
     def __init__(self, conflict: Conflict) -> None:
@@ -205,9 +205,7 @@ class Shadow:
         in_block = here & (lane >= 0) & (top.block_of[resident] == lanes.block)
         ordered = in_block & (time <= clock.block_sync[lanes.block])
         ordered |= (
-            in_block
-            & (top.warp_of[resident] == lanes.warp)
-            & (time <= clock.warp_sync[lanes.warp])
+            in_block & (top.warp_of[resident] == lanes.warp) & (time <= clock.warp_sync[lanes.warp])
         )
         if clock.fences:
             ordered |= here & (lane >= 0) & (time <= clock.released[resident])

@@ -28,7 +28,7 @@ _REDUCE = {
 }
 
 
-class WarpFault(Exception):  # noqa: N818 (the machine turns it into the public error)
+class WarpFault(Exception):
     """A shuffle that reads a thread which does not take part.
 
     Args:
