@@ -10,7 +10,8 @@ array([3., 3.])
 >>> axpy.undo()
 """
 
-from gpuops import cuda as cuda
+from typing import TYPE_CHECKING, Any
+
 from gpuops import ops as ops
 from gpuops.annotations import Array, DType, Scalar
 from gpuops.debug import debug
@@ -52,6 +53,10 @@ from gpuops.schema_parser import is_functional, parse_schema
 from gpuops.tags import Tag
 from gpuops.versions import array_version
 
+if TYPE_CHECKING:
+    from gpuops import cuda as cuda
+    from gpuops.cuda.transfer import asarray as asarray
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -80,6 +85,7 @@ __all__ = [
     "StaleOperatorError",
     "Tag",
     "array_version",
+    "asarray",
     "cuda",
     "custom_op",
     "debug",
@@ -102,3 +108,17 @@ __all__ = [
     "register_wrapper",
     "set_kernel_enabled",
 ]
+
+# Imported when first asked for: who declares operators only does not pay for them.
+_LAZY = {"cuda": "gpuops.cuda", "asarray": "gpuops.cuda.transfer"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'gpuops' has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(_LAZY[name])
+    value = module if _LAZY[name] == f"gpuops.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value

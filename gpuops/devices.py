@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ __all__ = [
     "kind_for",
     "known_device_types",
     "register_array_kind",
+    "simulated_kind",
 ]
 
 _DEVICE_TYPES = ("cpu", "cuda")
@@ -185,8 +187,15 @@ def array_kind(cls: type) -> ArrayKind | None:
     return kind
 
 
+# The kind of array that "cuda" stands for in this context, where it is not CuPy's.
+simulated_kind: ContextVar[ArrayKind | None] = ContextVar("gpuops_simulated_kind", default=None)
+
+
 def kind_for(device_type: str) -> ArrayKind | None:
     """The kind of arrays that live on a device type, once a library with such arrays is loaded."""
+    simulated = simulated_kind.get()
+    if simulated is not None and simulated.device_type == device_type:
+        return simulated
     cls = getattr(sys.modules.get("cupy"), "ndarray", None)
     if device_type == "cuda" and cls is not None:
         return array_kind(cls)

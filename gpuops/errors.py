@@ -123,7 +123,12 @@ def _is_interactive(file: str) -> bool:
 
 def _is_own_frame(frame: FrameType) -> bool:
     name = frame.f_globals.get("__name__", "")
-    return isinstance(name, str) and (name == "gpuops" or name.startswith("gpuops."))
+    # The command declares operators as any user does: its places are worth naming.
+    return (
+        isinstance(name, str)
+        and (name == "gpuops" or name.startswith("gpuops."))
+        and not name.startswith("gpuops.cli")
+    )
 
 
 def caller_location() -> Location:

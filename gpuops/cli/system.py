@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.metadata
 import importlib.util
 import os
@@ -14,6 +13,7 @@ from typing import Any
 
 import gpuops
 from gpuops import checks
+from gpuops.cuda.available import why_unavailable
 from gpuops.cuda.store import cache_folder
 
 __all__ = ["CudaState", "cuda_state", "facts", "processor"]
@@ -31,13 +31,10 @@ class CudaState:
 
 
 def cuda_state() -> CudaState:
-    """Ask the driver, then CuPy, for devices. Imports CuPy only where there is a driver."""
-    try:
-        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
-    except OSError:
-        return CudaState([], "no CUDA driver on this machine")
-    if importlib.util.find_spec("cupy") is None:
-        return CudaState([], "a CUDA driver, but no CuPy: install gpuops[cuda12] or [cuda13]")
+    """The devices that CuPy finds; it is imported only where there is a driver with a device."""
+    reason = why_unavailable()
+    if reason is not None:
+        return CudaState([], reason)
     try:
         import cupy
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gpuops.cuda import nvrtc
+from gpuops.cuda import nvrtc, simulated
 from gpuops.cuda.binaries import obtain
 from gpuops.cuda.geometry import Dim, launch_sizes
 from gpuops.cuda.launcher import Launch, launcher_for
@@ -28,7 +28,7 @@ _kernels: weakref.WeakSet[Kernel] = weakref.WeakSet()
 
 
 class Kernel:
-    """A ``__global__`` function of a CUDA C++ source, launched through CuPy.
+    """A ``__global__`` function of a CUDA C++ source, launched through CuPy or simulated.
 
     Making one costs nothing and needs no GPU: the source is compiled at the first launch on each
     device, which says so on standard error, and kept on disk; see ``docs/cuda.md``.
@@ -55,7 +55,8 @@ class Kernel:
         for a pointer, of the dtype it points to and C-contiguous (see `gpuops.cuda.pointer`); a
         Python number that fits, or a NumPy scalar of exactly the parameter's type; None for a null
         pointer; a NumPy scalar or array of one element for a struct. `shared_mem` is the dynamic
-        shared memory in bytes.
+        shared memory in bytes. With arrays of the simulated GPU (`gpuops.cuda.simulator`) the
+        launch runs in `gpuops.cuda.simulate`.
 
     Raises:
         RegistrationError: there is no such file.
@@ -177,9 +178,17 @@ class Kernel:
     def __call__(self, grid: Dim, block: Dim, args: Sequence[Any], shared_mem: int = 0) -> None:
         blocks, threads = launch_sizes(self.name, grid, block)
         if 0 in blocks:
-            return
+            return None
+        if simulated.state.used and simulated.concerns(args):
+            return self._simulate(blocks, threads, args, shared_mem)
         launch = self._launch or self._load()
         launch(blocks, threads, args, shared_mem)
+
+    def _simulate(self, blocks: Dim, threads: Dim, args: Sequence[Any], shared_mem: int) -> None:
+        from gpuops.cuda.simulation import simulate  # a GPU host has no use for it
+
+        checked = self.signature.check_arguments(args, simulated.SimulatedArray)
+        simulate(self, blocks, threads, checked, shared_mem)
 
     def _load(self) -> Launch:
         """What launches the kernel, made once however many threads launch at the same time."""

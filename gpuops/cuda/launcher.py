@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gpuops import checks
+from gpuops.cuda.available import load_cupy
 from gpuops.cuda.binaries import obtain
 from gpuops.cuda.checker import make_checker
 from gpuops.cuda.limits import DEFAULT_SHARED, block_threads
@@ -17,7 +18,7 @@ from gpuops.errors import ArgumentError, DeviceError, GpuopsError
 if TYPE_CHECKING:
     from gpuops.cuda.kernel import Kernel
 
-__all__ = ["LaunchError", "current_arch", "launcher_for", "load_cupy"]
+__all__ = ["LaunchError", "current_arch", "launcher_for"]
 
 Launch = Callable[[tuple[int, ...], tuple[int, ...], Sequence[Any], int], None]
 
@@ -239,27 +240,3 @@ def _encoders(function: Any) -> dict[str, Callable[[Any], Any]]:
 def current_arch(cupy: Any) -> str:
     """The architecture of the current device, such as ``"sm_90"``."""
     return f"sm_{cupy.cuda.Device().compute_capability}"
-
-
-def load_cupy(purpose: str) -> Any:
-    """CuPy, where it is installed and finds a device.
-
-    Args:
-        purpose: for the message: ``"launch 'scale'"``.
-
-    Raises:
-        DeviceError: it is not, or does not.
-    """
-    try:
-        import cupy
-    except ImportError as error:
-        raise DeviceError(
-            f"to {purpose} takes CuPy: pip install 'gpuops[cuda12]' or 'gpuops[cuda13]' ({error})"
-        ) from error
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise DeviceError(f"cannot {purpose}: no CUDA device or driver ({error})") from error
-    if not count:
-        raise DeviceError(f"cannot {purpose}: the CUDA driver finds no device")
-    return cupy

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
+from gpuops.cuda.available import load_cupy
 from gpuops.cuda.binaries import obtain
 from gpuops.cuda.geometry import Dim, launch_sizes
 from gpuops.cuda.kernel import Kernel
-from gpuops.cuda.launcher import current_arch, load_cupy
+from gpuops.cuda.launcher import current_arch
 from gpuops.cuda.limits import WARP, Occupancy, block_threads, occupancy_of
 from gpuops.cuda.nvrtc import arch_number
 from gpuops.errors import ArgumentError

@@ -38,7 +38,7 @@ def run(x: Any) -> Any:
     """As the operator; allocates with the array's own namespace."""
     check(x)
     xp = x.__array_namespace__()
-    x = xp.ascontiguousarray(x)
+    x = cuda.contiguous(x)
     if not x.size:
         return xp.empty((0, x.ndim), dtype=np.int64)
     shares = cuda.ceil_div(x.size, _SHARE)
