@@ -7,6 +7,7 @@ nobody uses any more disappears from it.
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 import weakref
@@ -58,7 +59,8 @@ def register_opaque_type(
     # `vars` would miss inherited methods, and a dataclass without a hash has the hash None.
     own_eq = getattr(cls, "__eq__", None) is not getattr(object, "__eq__", None)
     own_hash = getattr(cls, "__hash__", None) not in (None, getattr(object, "__hash__", None))
-    if typ == "value" and not (own_eq and own_hash):
+    # Members of an enumeration are equal if they are the same object, which is as good.
+    if typ == "value" and not (own_eq and own_hash) and not issubclass(cls, Enum):
         raise TypeError(
             f"value type {cls.__qualname__} needs its own __eq__ and __hash__: "
             "a graph compares its constants"
@@ -122,8 +124,9 @@ def _register_built_in(cls: type, name: str, typ: str) -> str:
 def opaque_class(name: str) -> type | None:
     """The class registered under a schema type name, or None."""
     found = _classes.get(name)
-    if found is None and name == "Generator" and "numpy.random" in sys.modules:
-        opaque_name(sys.modules["numpy.random"].Generator)
+    if found is None and name == "Generator":
+        # Only here: NumPy itself does not load its random numbers before they are asked for.
+        opaque_name(importlib.import_module("numpy.random").Generator)
         found = _classes.get(name)
     return found
 

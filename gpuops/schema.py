@@ -56,6 +56,7 @@ ORDERS: Final = ("C", "F", "A", "K")
 RESERVED_NAMESPACES: Final = ("prim",)
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @final
@@ -367,7 +368,8 @@ def check_namespace(namespace: object) -> str:
 def _check_parameter_name(name: str) -> None:
     if not _IDENTIFIER.match(name):
         raise SchemaError(f"{name!r} is not a parameter name: expected an identifier")
-    if keyword.iskeyword(name):
+    # Python lets nobody bind `__debug__` either.
+    if keyword.iskeyword(name) or name == "__debug__":
         raise SchemaError(
             f"{name!r} cannot be a parameter name: it is a keyword of Python, "
             "so nobody could pass it by name"
@@ -420,10 +422,20 @@ def _check_item(type_: Type, value: Any, name: str) -> Any:
     if value is None and type_.optional:
         return None
     if isinstance(value, np.generic):
-        value = value.item()
-    converted = MISSING if type_.is_list else _convert_default(type_.base, value)
+        # What `numpy.longdouble` gives for .item() is no Python number.
+        value = float(value) if isinstance(value, np.longdouble) else value.item()
+    try:
+        converted = MISSING if type_.is_list else _convert_default(type_.base, value)
+    except OverflowError:
+        raise SchemaError(
+            f"parameter {name!r} has a default that is too large for a {type_.base}"
+        ) from None
     if converted is MISSING:
         raise SchemaError(f"parameter {name!r} has default {describe(value)}, which is no {type_}")
+    if not _has_spelling(converted):
+        raise SchemaError(
+            f"parameter {name!r} has default {value!r}, which a schema string cannot spell"
+        )
     return converted
 
 
@@ -434,13 +446,11 @@ def _convert_default(base: str, value: Any) -> Any:
     if base == "float":
         return _canonical_nan(float(value)) if cls in (float, int, bool) else MISSING
     if base == "complex":
-        return complex(value) if cls in (complex, float, int, bool) else MISSING
+        return _canonical_nan(complex(value)) if cls in (complex, float, int, bool) else MISSING
     if base == "bool":
         return value if cls is bool else MISSING
     if base == "Scalar":
-        if cls is float:
-            return _canonical_nan(value)
-        return value if cls in (int, bool, complex) else MISSING
+        return _canonical_nan(value) if cls in (int, bool, float, complex) else MISSING
     if base == "str":
         return str(value) if isinstance(value, str) else MISSING
     if base == "order":
@@ -465,9 +475,40 @@ def _device_default(value: Any) -> Any:
     return MISSING
 
 
-def _canonical_nan(value: float) -> float:
-    # One NaN object for all: tuples compare by identity first, so equal schemas stay equal.
-    return math.nan if value != value else value
+_nans: dict[str, Any] = {}
+
+
+def _canonical_nan(value: Any) -> Any:
+    # One object for each NaN: tuples compare by identity first, so equal schemas stay equal.
+    return value if value == value else _nans.setdefault(repr(value), value)
+
+
+def _has_spelling(value: Any) -> bool:
+    """Whether a default that is printed can be read again.
+
+    Not so for combined flags, which are no member of their enumeration, and for dtypes with fields
+    or parameters. Objects of opaque classes are printed for people only.
+    """
+    if isinstance(value, Enum):
+        return value.name in type(value).__members__
+    return not isinstance(value, np.dtype) or _dtype_spelling(value) is not None
+
+
+def _dtype_spelling(dtype: np.dtype[Any]) -> str | None:
+    """What `numpy.dtype` reads as `dtype`: a plain word if there is one; None if there is none."""
+    for text in (str(dtype), dtype.str):
+        try:
+            if np.dtype(text) == dtype:
+                return text
+        except (TypeError, ValueError, SyntaxError):
+            continue
+    return None
+
+
+def _quoted(text: str) -> str:
+    # JSON's escapes are among those that the parser reads. Half a surrogate pair is written as an
+    # escape, since no stream could encode it.
+    return _SURROGATE.sub(lambda m: f"\\u{ord(m[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
 def render_default(value: Any) -> str:
@@ -483,11 +524,8 @@ def render_default(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(render_default(item) for item in value)}]"
     if isinstance(value, np.dtype):
-        # `str(dtype)` is a plain word for the ordinary dtypes and something like '>f4' for others.
-        text = str(value)
-        return text if _IDENTIFIER.match(text) else json.dumps(value.str)
-    if isinstance(value, Device):
-        return json.dumps(str(value))
-    if isinstance(value, str):
-        return json.dumps(value)
+        text = _dtype_spelling(value) or str(value)
+        return text if _IDENTIFIER.match(text) else _quoted(text)
+    if isinstance(value, (Device, str)):
+        return _quoted(str(value))
     return f"<{type(value).__name__}>"

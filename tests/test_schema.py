@@ -7,12 +7,10 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import gpuops
 from gpuops import Array, Library, Tag, custom_op, define, is_functional, parse_schema
-from gpuops.schema import MISSING, Alias, Parameter, Return, Schema, Type, parse_qualname
+from gpuops.schema import MISSING, parse_qualname
 from gpuops.tags import layout_constraint
 
 
@@ -306,58 +304,3 @@ def test_defaults_round_trip(text: str) -> None:
     assert str(again) == str(schema)
     for left, right in zip(schema.parameters, again.parameters, strict=True):
         assert type(left.default) is type(right.default)
-
-
-_names = st.from_regex(r"[a-z_][a-z0-9_]{0,6}", fullmatch=True).filter(
-    lambda name: not __import__("keyword").iskeyword(name)
-)
-_bases = st.sampled_from(
-    ["Array", "int", "SymInt", "float", "bool", "str", "Scalar", "complex", "dtype", "device"]
-)
-
-
-@st.composite
-def _types(draw: st.DrawFn) -> Type:
-    is_list = draw(st.booleans())
-    return Type(
-        draw(_bases),
-        item_optional=is_list and draw(st.booleans()),
-        is_list=is_list,
-        size=draw(st.none() | st.integers(0, 9)) if is_list else None,
-        optional=draw(st.booleans()),
-    )
-
-
-@st.composite
-def _schemas(draw: st.DrawFn) -> Schema:
-    names = draw(st.lists(_names, max_size=6, unique=True))
-    split = draw(st.integers(0, len(names)))
-    parameters = []
-    for index, name in enumerate(names):
-        type_ = draw(_types())
-        alias = None
-        if type_.is_array and draw(st.booleans()):
-            alias = Alias((f"a{index}",), draw(st.booleans()))
-        parameters.append(Parameter(name, type_, index >= split, alias=alias))
-    returns = draw(
-        st.lists(st.builds(Return, _types(), st.just("") | _names), max_size=3).map(tuple)
-    )
-    return Schema(
-        "ns::f", draw(st.just("") | _names), tuple(parameters), returns, draw(st.booleans())
-    )
-
-
-@given(_schemas())
-def test_every_schema_round_trips(schema: Schema) -> None:
-    if schema.overload == "default":
-        schema = schema.with_name("ns::f")
-    assert parse_schema(str(schema)) == schema
-
-
-@given(st.text(max_size=40) | st.text("()[]->ArrayintxX*,=?!. :|\"'1e", max_size=40))
-def test_any_text_parses_or_fails_with_a_schema_error(text: str) -> None:
-    try:
-        schema = parse_schema(text)
-    except gpuops.SchemaError:
-        return
-    assert parse_schema(str(schema)) == schema
