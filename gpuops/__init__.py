@@ -29,6 +29,7 @@ from gpuops.errors import (
     ReturnError,
     SchemaError,
     StaleOperatorError,
+    UsageError,
 )
 from gpuops.infer import infer_schema
 from gpuops.library import Library
@@ -79,6 +80,7 @@ __all__ = [
     "SchemaError",
     "StaleOperatorError",
     "Tag",
+    "UsageError",
     "array_version",
     "cuda",
     "custom_op",

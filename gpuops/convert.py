@@ -24,8 +24,8 @@ from gpuops.tags import Tag
 
 __all__ = ["Arguments", "Found", "convert_outputs", "wrapper_types"]
 
-wrapper_types: dict[type, Any] = {}
-"""Exact type -> what dispatch knows of it, for arrays that an interpreter handles."""
+wrapper_types: dict[type, tuple[Any, ...]] = {}
+"""Exact type -> what dispatch knows of it, the one in force last, for types with interpreters."""
 
 
 class Mismatch(Exception):
@@ -375,7 +375,7 @@ def convert_outputs(
 
 def _culprit(operator: Operator, device_type: str | None) -> str:
     """The kernel and the declaration that disagree, each with its place."""
-    kernel = operator.kernel(device_type) or operator.kernel(None)
+    kernel = operator.effective_kernel(device_type)
     ran = f"The kernel is {kernel}. " if kernel is not None else ""
     return f"{ran}Declared as {operator.declaration}"
 
@@ -405,7 +405,7 @@ def _output(type_: Type, value: Any, device_type: str | None) -> Any:
     if kind is None:
         if type(value) in wrapper_types:
             return value
-        raise Mismatch(f"got {describe(value)}")
+        raise Mismatch(f"got {describe(value)}{_array_hint(value)}")
     if device_type is not None and kind.device_type != device_type:
         raise Mismatch(
             f"got {describe(value)} on {kind.device_type!r}, expected an array on {device_type!r}"

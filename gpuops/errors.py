@@ -28,6 +28,7 @@ __all__ = [
     "ReturnError",
     "SchemaError",
     "StaleOperatorError",
+    "UsageError",
     "caller_location",
     "closest",
     "describe",
@@ -37,6 +38,10 @@ __all__ = [
 
 class GpuopsError(Exception):
     """Base of every error that gpuops raises on purpose."""
+
+
+class UsageError(GpuopsError, TypeError):
+    """A function of gpuops was given an object of the wrong kind, such as a number for a name."""
 
 
 class SchemaError(GpuopsError, ValueError):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import keyword
-import math
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -17,7 +16,7 @@ import numpy as np
 
 from gpuops import opaque
 from gpuops.devices import Device
-from gpuops.errors import DeviceError, SchemaError, describe
+from gpuops.errors import DeviceError, SchemaError, UsageError, describe
 
 __all__ = [
     "BASE_TYPES",
@@ -53,7 +52,10 @@ as NumPy spells it: one of `ORDERS`.
 
 ORDERS: Final = ("C", "F", "A", "K")
 
-RESERVED_NAMESPACES: Final = ("prim",)
+# "_" stands for all namespaces where fallbacks are registered.
+RESERVED_NAMESPACES: Final = ("prim", "_")
+# What `ops.<ns>.<name>` has as methods when there are several overloads.
+RESERVED_OVERLOADS: Final = ("operator", "overloads")
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -330,7 +332,7 @@ def parse_qualname(qualname: object) -> tuple[str, str, str]:
     """Split ``"namespace::name"`` or ``"namespace::name.overload"`` into its three parts.
 
     Raises:
-        TypeError: `qualname` is no string.
+        UsageError: `qualname` is no string.
         SchemaError: it is malformed, or the namespace is reserved.
 
     >>> parse_qualname("my::scale.out")
@@ -339,13 +341,15 @@ def parse_qualname(qualname: object) -> tuple[str, str, str]:
     form = 'expected "namespace::name" or "namespace::name.overload", each part an identifier'
     if not isinstance(qualname, str):
         got = f"{type(qualname).__name__} {qualname!r}"
-        raise TypeError(f"an operator's name must be a string: {form}; got {got}")
+        raise UsageError(f"an operator's name must be a string: {form}; got {got}")
     namespace, separator, rest = qualname.partition("::")
     name, dot, overload = rest.partition(".")
     parts = [namespace, name, overload] if dot else [namespace, name]
     if not separator or not all(_IDENTIFIER.match(part) for part in parts):
         raise SchemaError(f"{qualname!r} is not a name for an operator: {form}")
     check_namespace(namespace)
+    if overload in RESERVED_OVERLOADS or overload.startswith("__"):
+        raise SchemaError(f"{qualname!r}: {overload!r} is a reserved overload name: choose another")
     return namespace, name, "" if overload == "default" else overload
 
 
@@ -353,14 +357,14 @@ def check_namespace(namespace: object) -> str:
     """Return `namespace` if operators may be defined in it.
 
     Raises:
-        TypeError: it is no string.
+        UsageError: it is no string.
         SchemaError: it is no identifier, or it is reserved.
     """
     if not isinstance(namespace, str):
-        raise TypeError(f"a namespace must be a string, got {describe(namespace)}")
+        raise UsageError(f"a namespace must be a string, got {describe(namespace)}")
     if not _IDENTIFIER.match(namespace):
         raise SchemaError(f"{namespace!r} is not a namespace: expected an identifier")
-    if namespace in RESERVED_NAMESPACES:
+    if namespace in RESERVED_NAMESPACES or namespace.startswith("__"):
         raise SchemaError(f"{namespace!r} is a reserved namespace: choose another")
     return namespace
 

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gpuops import opaque
-from gpuops.errors import SchemaError, closest
+from gpuops.errors import SchemaError, UsageError, closest
 from gpuops.schema import BASE_TYPES, MISSING, Alias, Parameter, Return, Schema, Type
 
 __all__ = ["is_functional", "parse_schema"]
@@ -83,7 +83,7 @@ def parse_schema(text: str) -> Schema:
             left out, and may lack the namespace.
 
     Raises:
-        TypeError: `text` is no string.
+        UsageError: `text` is no string.
         SchemaError: a syntax error (with a caret at its position), an unknown type, a default
             that does not fit.
 
@@ -97,7 +97,7 @@ def parse_schema(text: str) -> Schema:
                   ^
     """
     if not isinstance(text, str):
-        raise TypeError(f"a schema must be a string, got {type(text).__name__}")
+        raise UsageError(f"a schema must be a string, got {type(text).__name__}")
     return _Parser(text).schema()
 
 
