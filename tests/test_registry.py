@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 import types
 import weakref
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -585,66 +583,6 @@ def test_nothing_keeps_a_removed_operator_alive(ns: str) -> None:
     reference = declare()
     gc.collect()
     assert reference() is None
-
-
-# -- packs -----------------------------------------------------------------------------------------
-
-
-PACK = """
-import numpy as np
-from gpuops import Array, custom_op
-
-@custom_op("{name}::triple", mutates_args=())
-def triple(x: Array) -> Array:
-    return 3 * x
-"""
-
-
-def install(site: Path, name: str, text: str) -> None:
-    """A distribution with one module and an entry point, as pip leaves it in site-packages."""
-    (site / f"{name}.py").write_text(text)
-    info = site / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[gpuops.ops]\n{name} = {name}\n")
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.invalidate_caches()
-    yield tmp_path
-    for path in tmp_path.glob("*.py"):
-        sys.modules.pop(path.stem, None)
-
-
-def test_an_installed_pack_is_found(ns: str, site: Path) -> None:
-    name = f"pack_{ns}"
-    install(site, name, PACK.format(name=name))
-    assert name not in sys.modules
-    assert getattr(ops, name).triple(X) == 3
-    assert name in sys.modules
-    assert gpuops.get_kernel(f"{name}::triple")(X) == 3
-    assert gpuops.load_packs()[name] is None
-    getattr(ops, name).triple.undo()
-
-
-def test_a_pack_is_found_by_qualified_name(ns: str, site: Path) -> None:
-    name = f"pack_{ns}"
-    install(site, name, PACK.format(name=name))
-    assert gpuops.get_kernel(f"{name}::triple")(X) == 3
-    getattr(ops, name).triple.undo()
-
-
-def test_a_broken_pack_hides_no_other(ns: str, site: Path) -> None:
-    install(site, f"broken_{ns}", "import no_such_module_anywhere")
-    install(site, f"pack_{ns}", PACK.format(name=f"pack_{ns}"))
-    loaded = gpuops.load_packs()
-    assert "no_such_module_anywhere" in str(loaded[f"broken_{ns}"])
-    assert loaded[f"pack_{ns}"] is None
-    with pytest.raises(AttributeError, match="cannot be imported: No module named"):
-        _ = getattr(ops, f"broken_{ns}").f
-    getattr(ops, f"pack_{ns}").triple.undo()
 
 
 def test_custom_op_and_library_agree_on_the_type_of_an_array(ns: str) -> None:
