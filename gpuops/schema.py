@@ -21,6 +21,7 @@ from gpuops.errors import DeviceError, SchemaError, UsageError, describe
 __all__ = [
     "BASE_TYPES",
     "MISSING",
+    "NUMBERS",
     "ORDERS",
     "Alias",
     "Parameter",
@@ -51,6 +52,9 @@ as NumPy spells it: one of `ORDERS`.
 """
 
 ORDERS: Final = ("C", "F", "A", "K")
+
+NUMBERS: Final = frozenset({"int", "SymInt", "float", "bool", "complex", "Scalar"})
+"""The base types that a NumPy scalar or a 0-d array is converted for."""
 
 # "_" stands for all namespaces where fallbacks are registered.
 RESERVED_NAMESPACES: Final = ("prim", "_")
@@ -117,6 +121,11 @@ class Type:
     def is_int(self) -> bool:
         """Whether the base is ``int`` or ``SymInt``."""
         return self.base in ("int", "SymInt")
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the base is a number; one stands for a list of known length (``int[2]``)."""
+        return self.base in NUMBERS
 
     @property
     def is_opaque(self) -> bool:
@@ -417,7 +426,7 @@ def check_default(type_: Type, value: Any, name: str) -> Any:
                     f"but {type_} has length {type_.size}"
                 )
             return [_check_item(type_.item, item, name) for item in value]
-        if type_.size is not None and not type_.is_array:
+        if type_.size is not None and type_.is_number:
             return [_check_item(type_.item, value, name)] * type_.size
     return _check_item(type_, value, name)
 

@@ -17,6 +17,7 @@ from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
     consumes,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -70,14 +71,22 @@ class Registrations(RuleBasedStateMachine):
         self.ns = f"model_{next(_serial)}"
         self.values = count(1)
         self.contexts: list[tuple[Any, tuple[str | None, bool] | None]] = []
-        self.declare()
-
-    def declare(self) -> None:
-        value = next(self.values)
-        self.f = custom_op(f"{self.ns}::f", giving(value), mutates_args=(), schema=ONE)
-        self.kernels = [Registered((None,), value)]
+        self.kernels: list[Registered] = []
         self.fakes: list[Registered] = []
         self.fallbacks: list[Registered] = []
+        self.saved: list[tuple[Any, Registered]] = []
+
+    @initialize(key=st.sampled_from(KEYS))
+    def declare(self, key: str | None) -> None:
+        made, kernel = self.new((key,), False)
+        self.f = custom_op(
+            f"{self.ns}::f", kernel, mutates_args=(), schema=ONE, device_types=key or "default"
+        )
+        # What was registered for the operator that this one replaces is gone with it.
+        for earlier in (*self.kernels, *self.fakes):
+            earlier.active = False
+        self.kernels = [made]
+        self.fakes = []
         self.off: set[str | None] = set()
 
     # -- what can happen ---------------------------------------------------------------------------
@@ -183,27 +192,31 @@ class Registrations(RuleBasedStateMachine):
             (self.off.add if enabled else self.off.discard)(key)
 
     @precondition(lambda self: not self.contexts)
-    @rule()
-    def declare_again(self) -> None:
+    @rule(key=st.sampled_from(KEYS))
+    def declare_again(self, key: str | None) -> None:
         stale = self.f
-        saved = gpuops.get_kernel(stale) if self.expected(self.kernels, None) else None
-        fallbacks = self.fallbacks
-        self.declare()
-        self.fallbacks = fallbacks
+        self.declare(key)
         with pytest.raises(gpuops.StaleOperatorError, match="was replaced"):
             stale(np.ones(1))
-        if saved is not None:
-            with pytest.raises(gpuops.RegistrationError, match="has been invalidated"):
-                saved(np.ones(1))
+
+    @rule(key=st.sampled_from(KEYS))
+    def save_kernel(self, key: str | None) -> None:
+        made = self.find(self.kernels, key) or self.find(self.kernels, None)
+        if made is not None:
+            self.saved.append((gpuops.get_kernel(self.f, key), made))
 
     # -- what the model says -----------------------------------------------------------------------
 
     @staticmethod
-    def expected(registered: list[Registered], key: str | None) -> int | None:
+    def find(registered: list[Registered], key: str | None) -> Registered | None:
         for made in reversed(registered):
             if made.active and key in made.keys and made.value is not None:
-                return made.value
+                return made
         return None
+
+    def expected(self, registered: list[Registered], key: str | None) -> int | None:
+        made = self.find(registered, key)
+        return None if made is None else made.value
 
     def served(self, device: str) -> int | None:
         for key in (device, None):
@@ -231,20 +244,27 @@ class Registrations(RuleBasedStateMachine):
             except gpuops.NoKernelError:
                 found = None
             assert found == expected
+        for saved, made in self.saved:
+            if made.active:
+                assert saved(np.ones(1)) == made.value
+            else:
+                with pytest.raises(gpuops.RegistrationError, match="has been invalidated"):
+                    saved(np.ones(1))
         fake = registry.rule(self.f.operator, FAKE)
         assert (fake and fake.value(None)) == self.expected(self.fakes, None)
 
     def teardown(self) -> None:
         while self.contexts:
             self.leave()
-        self.f.undo()
+        if hasattr(self, "f"):
+            self.f.undo()
         gc.collect()
         try:
             assert gpuops.operators(self.ns) == []
             assert not [op for op in registry._rules if op.namespace == self.ns]
             kept = {key for made in self.fallbacks if made.active for key in made.keys}
             assert {key for space, key in registry._fallbacks if space == self.ns} == kept
-            assert self.f.operator.switched_off == 0
+            assert not hasattr(self, "f") or self.f.operator.switched_off == 0
         finally:
             logging.getLogger("gpuops").disabled = False
             self.stack.close()

@@ -97,7 +97,7 @@ def defaults(type_: Type) -> st.SearchStrategy[Any]:
         size = type_.size
         bounds = {"max_size": 3} if size is None else {"min_size": size, "max_size": size}
         values = st.lists(items, **bounds)
-        if size is not None:
+        if size is not None and type_.is_number:
             values |= items.filter(lambda value: value is not None)
     if type_.optional:
         values |= st.none()
@@ -124,7 +124,9 @@ def schemas(draw: st.DrawFn) -> Schema:
     for type_ in draw(st.lists(types(), max_size=3)):
         alias = draw(aliases) if type_.is_array else None
         returns.append(Return(type_, draw(st.just("") | _names), alias))
-    overload = draw(st.just("") | _names.filter(lambda name: name != "default"))
+    overload = draw(
+        st.just("") | _names.filter(lambda name: name != "default" and not name.startswith("__"))
+    )
     return Schema(
         draw(st.sampled_from(["", "f", "ns::f"])) or ("ns::f" if overload else ""),
         overload,
