@@ -133,6 +133,28 @@ def test_executing_the_same_definitions_again_is_no_error(ns: str, files: list[s
     assert [op.name for op in gpuops.operators(ns)] == ["h"]
 
 
+# N3
+def test_a_module_loaded_again_may_have_been_edited(ns: str) -> None:
+    """Lines move when a module is edited; two definitions in one module are still two."""
+    module = types.ModuleType(f"edited_{ns}")
+    sys.modules[module.__name__] = module
+    try:
+        for value in (0, 1):
+            text = "\n" * value + MODULE.format(ns=ns, value=value)
+            exec(compile(text, "edited.py", "exec"), module.__dict__)
+            assert getattr(ops, ns).g(X) == getattr(ops, ns).h(X) == 1 + value
+        again = f"gpuops.define('{ns}::i', '{ONE}')\ngpuops.define('{ns}::i', '{ONE}')\n"
+        with pytest.raises(RuntimeError, match="multiple times: first at edited.py:1, now at edit"):
+            exec(compile(again, "edited.py", "exec"), module.__dict__)
+        other = types.ModuleType(f"other_{ns}")
+        with pytest.raises(RuntimeError, match="is defined multiple times"):
+            exec(compile(MODULE.format(ns=ns, value=2), "other.py", "exec"), other.__dict__)
+    finally:
+        module.lib.destroy()
+        module.handle.undo()
+        del sys.modules[module.__name__]
+
+
 # -- libraries -------------------------------------------------------------------------------------
 
 
@@ -499,6 +521,24 @@ def test_fallbacks(ns: str, cupy: StandIn) -> None:
     with pytest.raises(NotImplementedError):
         f(cupy.ones(1))
     lib.destroy()
+
+
+# N14
+def test_the_nearest_fallback_serves(ns: str) -> None:
+    """That of the namespace before that of all, that of the device before that of any."""
+    with Library(ns, "FRAGMENT") as lib, Library("_", "IMPL") as everywhere:
+        lib.define(f"f{ONE}")
+        f = getattr(ops, ns).f
+        handles = []
+        for value, (library, device) in enumerate(
+            [(everywhere, None), (everywhere, "cpu"), (lib, None), (lib, "cpu")]
+        ):
+            handles.append(library.fallback(lambda op, x, v=value: np.full(1, v), device))
+            library.fallback(lambda op, x: np.full(1, -1), "cuda")
+            assert f(X) == value
+        for value in (3, 2, 1):
+            handles[value].undo()
+            assert f(X) == value - 1
 
 
 # N14

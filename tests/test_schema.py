@@ -304,3 +304,62 @@ def test_defaults_round_trip(text: str) -> None:
     assert str(again) == str(schema)
     for left, right in zip(schema.parameters, again.parameters, strict=True):
         assert type(left.default) is type(right.default)
+
+
+# A3
+def test_the_namespace_of_all_namespaces_takes_no_operators() -> None:
+    for refuse in (
+        lambda: custom_op("_::f", noop, mutates_args=()),
+        lambda: Library("_", "DEF"),
+        lambda: Library("_", "FRAGMENT"),
+    ):
+        with pytest.raises(ValueError, match="'_' is a reserved namespace"):
+            refuse()
+    Library("_", "IMPL").destroy()
+
+
+# A8
+@pytest.mark.parametrize("tags", [None, 3, "inplace", ["inplace"], [Tag.inplace, None]])
+def test_what_is_no_tag(ns: str, tags: object) -> None:
+    with pytest.raises(ValueError, match=r"tags= takes gpuops.Tag members .*, got"):
+        custom_op(f"{ns}::f", noop, mutates_args=(), tags=tags)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match=r"tags= takes gpuops.Tag members .*, got"):
+        define(f"{ns}::f", "(Array x) -> Array", tags=tags)  # type: ignore[arg-type]
+    assert not gpuops.operators(ns)
+
+
+# B7
+def test_numpys_generator_is_a_type_whether_or_not_it_was_used() -> None:
+    import subprocess
+    import sys
+
+    code = "import gpuops; print(gpuops.parse_schema('(Array x, Generator g) -> Array'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "(Array x, Generator g) -> Array\n"
+
+
+def test_parameter_names_that_python_cannot_bind() -> None:
+    for name in ("lambda", "None", "__debug__"):
+        with pytest.raises(ValueError, match=f"'{name}' cannot be a parameter name"):
+            parse_schema(f"(Array {name}) -> Array")
+
+
+def test_every_error_is_a_gpuops_error_and_the_built_in_one_that_is_expected() -> None:
+    from gpuops import errors
+
+    for name in errors.__all__:
+        cls = getattr(errors, name)
+        if isinstance(cls, type) and issubclass(cls, Exception) and cls is not gpuops.GpuopsError:
+            assert issubclass(cls, gpuops.GpuopsError)
+            assert any(base.__module__ == "builtins" for base in cls.__bases__), name
+            assert getattr(gpuops, name) is cls
+    for attempt, built_in in (
+        (lambda: parse_schema(3), TypeError),  # type: ignore[arg-type]
+        (lambda: define(3, "(Array x) -> Array"), TypeError),  # type: ignore[arg-type]
+        (lambda: gpuops.infer_schema(3, mutates_args=()), TypeError),  # type: ignore[arg-type]
+        (lambda: gpuops.register_opaque_type(3, typ="value"), TypeError),  # type: ignore[arg-type]
+        (lambda: gpuops.Device("tpu"), ValueError),
+    ):
+        with pytest.raises(gpuops.GpuopsError) as caught:
+            attempt()
+        assert isinstance(caught.value, built_in)
