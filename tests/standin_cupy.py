@@ -109,6 +109,9 @@ class StandIn(types.ModuleType):
             def __add__(self, other: Any) -> ndarray:
                 return ndarray(self.host + getattr(other, "host", other), self.device.id)
 
+            def tobytes(self) -> bytes:
+                return self.host.tobytes()
+
             def copy(self) -> ndarray:
                 return ndarray(self.host.copy(), self.device.id)
 

@@ -58,7 +58,11 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", 130)
     except GpuopsError as error:
-        return _fail(str(error), 2)
+        # A pack's operator that fails is no wrong argument.
+        from gpuops.cases import CaseError
+        from gpuops.cli.throughput import TimingError
+
+        return _fail(str(error), 1 if isinstance(error, CaseError | TimingError) else 2)
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename or ''}", 2)
     except Exception as error:
@@ -116,14 +120,14 @@ def ops(name: Filter = None, as_json: AsJson = False) -> None:
     """The registered operators of all packs: schema, kernels per device, and where they are."""
     from gpuops.cli.listing import describe_operator, find_operators
 
-    broken = {pack: error for pack, error in gpuops.load_packs().items() if error is not None}
+    packs = gpuops.load_packs()
     found = [describe_operator(operator) for operator in find_operators(name)]
     if as_json:
+        broken = {pack: error for pack, error in packs.items() if error is not None}
         _print_json({"operators": found, "broken_packs": broken})
         return
     render.show_operators(found, render.console())
-    for pack, error in broken.items():
-        render.progress_console().print(Text(f"the pack {pack} cannot be imported: {error}"))
+    render.show_broken_packs(packs, render.progress_console())
 
 
 @app.command()

@@ -188,7 +188,8 @@ class Kernel:
         from gpuops.cuda.simulation import simulate  # a GPU host has no use for it
 
         checked = self.signature.check_arguments(args, simulated.SimulatedArray)
-        simulate(self, blocks, threads, checked, shared_mem)
+        written = [getattr(arg, "written", None) for arg in checked]
+        simulate(self, blocks, threads, checked, shared_mem, _written=written)
 
     def _load(self) -> Launch:
         """What launches the kernel, made once however many threads launch at the same time."""
