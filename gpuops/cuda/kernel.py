@@ -12,7 +12,7 @@ from typing import Any
 
 from gpuops.cuda import nvrtc, simulated
 from gpuops.cuda.binaries import obtain
-from gpuops.cuda.geometry import Dim, launch_sizes
+from gpuops.cuda.geometry import MAX_BLOCKS, MAX_THREADS, Dim, launch_sizes
 from gpuops.cuda.launcher import Launch, launcher_for
 from gpuops.cuda.limits import SUPPORTED_ARCHS
 from gpuops.cuda.mangling import function_parameters
@@ -176,9 +176,12 @@ class Kernel:
     # -- on a GPU ----------------------------------------------------------------------------------
 
     def __call__(self, grid: Dim, block: Dim, args: Sequence[Any], shared_mem: int = 0) -> None:
-        blocks, threads = launch_sizes(self.name, grid, block)
-        if 0 in blocks:
-            return None
+        if type(grid) is type(block) is int and 0 < grid <= MAX_BLOCKS and 0 < block <= MAX_THREADS:
+            blocks, threads = (grid, 1, 1), (block, 1, 1)
+        else:
+            blocks, threads = launch_sizes(self.name, grid, block)
+            if 0 in blocks:
+                return None
         if simulated.state.used and simulated.concerns(args):
             return self._simulate(blocks, threads, args, shared_mem)
         launch = self._launch or self._load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import multiprocessing
 import os
 import pickle
@@ -382,3 +383,15 @@ def test_a_source_is_compiled_with_the_headers_beside_it(tmp_path: Path) -> None
     path = tmp_path / "uses.cu"
     path.write_text('#include "value.cuh"\nextern "C" __global__ void uses(int* x) { *x = VALUE; }')
     assert b"uses" in cuda.Kernel(path, "uses").compile("sm_80", ptx=True).code
+
+
+def test_the_generated_launch_can_be_read(cupy: StandIn) -> None:
+    kernel = cuda.Kernel(SOURCE, "small")
+    kernel(1, 1, (array(cupy, 1),))
+    source = inspect.getsource(kernel._launch)
+    assert source.startswith(
+        "def launch(blocks, threads, args, shared_mem):\n"
+        "    if len(args) == 1 and shared_mem <= plain_shared and not debug.contexts and "
+        "threads[0] * threads[1] * threads[2] <= max_threads:\n"
+    )
+    assert "return function(blocks, threads, values, shared_mem)" in source
