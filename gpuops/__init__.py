@@ -10,6 +10,8 @@ array([3., 3.])
 >>> axpy.undo()
 """
 
+from typing import TYPE_CHECKING, Any
+
 from gpuops import cuda as cuda
 from gpuops import ops as ops
 from gpuops.annotations import Array, DType, Scalar
@@ -20,15 +22,22 @@ from gpuops.errors import (
     AliasError,
     ArgumentError,
     DeviceError,
+    DynamicShapeError,
+    FakeContextError,
+    FakeDataError,
+    FakeMixError,
     GpuopsError,
     MutationError,
+    NoFakeError,
     NoKernelError,
     OperatorNotFoundError,
     OverloadError,
     RegistrationError,
     ReturnError,
     SchemaError,
+    ShapeError,
     StaleOperatorError,
+    UnknownSizeError,
 )
 from gpuops.infer import infer_schema
 from gpuops.library import Library
@@ -49,10 +58,36 @@ from gpuops.packs import load_packs
 from gpuops.registry import Operator, Registration, fallthrough_kernel
 from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
+from gpuops.symbols import SymInt
 from gpuops.tags import Tag
 from gpuops.versions import array_version
 
+if TYPE_CHECKING:
+    from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
+
 __version__ = "0.1.0"
+
+# Loaded when they are first asked for: who only calls operators needs none of them.
+_LAZY = {
+    "FakeArray": "gpuops.transforms.fake",
+    "FakeMode": "gpuops.transforms.fake",
+    "get_ctx": "gpuops.transforms.fake",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = globals()[name] = getattr(importlib.import_module(module), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
 
 __all__ = [
     "AliasError",
@@ -62,9 +97,16 @@ __all__ = [
     "DType",
     "Device",
     "DeviceError",
+    "DynamicShapeError",
+    "FakeArray",
+    "FakeContextError",
+    "FakeDataError",
+    "FakeMixError",
+    "FakeMode",
     "GpuopsError",
     "Library",
     "MutationError",
+    "NoFakeError",
     "NoKernelError",
     "Operator",
     "OperatorNotFoundError",
@@ -77,8 +119,11 @@ __all__ = [
     "Scalar",
     "Schema",
     "SchemaError",
+    "ShapeError",
     "StaleOperatorError",
+    "SymInt",
     "Tag",
+    "UnknownSizeError",
     "array_version",
     "cuda",
     "custom_op",
@@ -86,6 +131,7 @@ __all__ = [
     "define",
     "device_of",
     "fallthrough_kernel",
+    "get_ctx",
     "get_kernel",
     "impl",
     "infer_schema",
