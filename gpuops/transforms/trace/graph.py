@@ -61,14 +61,15 @@ class Graph:
         self.inputs = inputs
         self.outputs = outputs
         self.env = env
-        self.conditions = conditions
         self.tracing_mode = tracing_mode
         self.objects: dict[str, Any] = {}
-        self.nodes = _alive(nodes, outputs, sources, conditions)
+        self.nodes = _alive(nodes, outputs, sources)
         kept = {id(ref.owner) for ref in self._refs()}
         self.constants = [constant for constant in constants if id(constant) in kept]
         here = {id(owner) for owner in (*inputs, *self.nodes)}
         self.sources = {s: source for s, source in sources.items() if id(source.ref.owner) in here}
+        # What was required of the results of calls that are left out does not matter.
+        self.conditions = [c for c in conditions if c.symbols <= self.sources.keys()]
         self.declared_bounds = {
             s: (env.symbols[s].declared_low, env.symbols[s].declared_high)
             for s in self.sources
@@ -118,8 +119,7 @@ class Graph:
         for name, expected, given in zip(self.parameters, self.arguments, args, strict=True):
             if isinstance(expected, Ref):
                 continue
-            wanted = {path: leaf for path, leaf in leaves(expected)}
-            found = {path: leaf for path, leaf in leaves(given)}
+            wanted, found = dict(leaves(expected)), dict(leaves(given))
             if wanted.keys() != found.keys():
                 raise GraphError(
                     f"argument {name!r} has another structure than when the graph was traced: "
@@ -156,7 +156,7 @@ class Graph:
             problem = "Array rank mismatch"
         else:
             for size, wanted in zip(found.shape, meta.shape, strict=True):
-                if not is_symbolic(wanted) and not size == wanted:
+                if not is_symbolic(wanted) and size != wanted:
                     problem = "Array shape mismatch"
         if problem is not None:
             hint = "; tracing_mode='symbolic' makes a graph for other sizes" * ("shape" in problem)
@@ -217,7 +217,8 @@ class Graph:
 
     def __repr__(self) -> str:
         calls = "1 call" if len(self.nodes) == 1 else f"{len(self.nodes)} calls"
-        return f"<Graph({', '.join(self.parameters)}) of {calls}, traced in mode {self.tracing_mode!r}>"
+        names = ", ".join(self.parameters)
+        return f"<Graph({names}) of {calls}, traced in mode {self.tracing_mode!r}>"
 
     # -- saving ------------------------------------------------------------------------------------
 
@@ -258,12 +259,7 @@ def _same(expected: Any, given: Any) -> bool:
     return bool(expected == given) or (expected != expected and given != given)
 
 
-def _alive(
-    nodes: list[Node],
-    outputs: Any,
-    sources: dict[Any, SizeSource],
-    conditions: list[Condition],
-) -> list[Node]:
+def _alive(nodes: list[Node], outputs: Any, sources: dict[Any, SizeSource]) -> list[Node]:
     """The calls that have an effect, or whose results are used by such a call or returned."""
     used = {id(ref.owner) for ref in refs(outputs)}
 
@@ -271,9 +267,6 @@ def _alive(
         for symbol in symbols:
             if symbol in sources:
                 used.add(id(sources[symbol].ref.owner))
-
-    for condition in conditions:
-        use_sizes(condition.symbols)
 
     def see(path: Any, leaf: Any) -> Any:
         if is_symbolic(leaf):

@@ -26,21 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Writer", "is_reserved"]
 
 _RESERVED = frozenset(
-    [
-        "Device",
-        "GraphError",
-        "check_input",
-        "complex",
-        "float",
-        "forward",
-        "len",
-        "max",
-        "min",
-        "ndarray",
-        "np",
-        "ops",
-        "type",
-    ]
+    {"Device", "GraphError", "check_input", "complex", "condition_error", "float", "forward"}
+    | {"len", "max", "min", "ndarray", "np", "ops", "type"}
 )
 _SYMBOL = re.compile(r"[su]\d+\Z")
 

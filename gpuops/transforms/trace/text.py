@@ -203,7 +203,7 @@ class _Reader:
         self.data = data
         self.env = ShapeEnv()
         self.symbols: dict[str, Any] = {}
-        self.owners: dict[str, Any] = {}
+        self.owners: dict[str, Input | Constant | Node] = {}
 
     def arguments(self) -> dict[str, Any]:
         data = self.data
@@ -214,7 +214,8 @@ class _Reader:
             for i in data["inputs"]
         ]
         constants = [Constant(c["name"], _read_array(c["value"])) for c in data["constants"]]
-        self.owners = {owner.name: owner for owner in (*inputs, *constants)}
+        self.owners |= {made.name: made for made in inputs}
+        self.owners |= {constant.name: constant for constant in constants}
         nodes = [self._node(node) for node in data["nodes"]]
         return {
             "parameters": data["parameters"],

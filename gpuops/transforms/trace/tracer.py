@@ -66,7 +66,7 @@ def trace(fn: Callable[..., Any], tracing_mode: str = "real") -> Callable[..., G
     """
     if tracing_mode not in MODES:
         raise ArgumentError(
-            f"trace: tracing_mode must be one of {', '.join(map(repr, MODES))}, got {tracing_mode!r}"
+            f"trace: tracing_mode must be 'real', 'fake' or 'symbolic', got {tracing_mode!r}"
         )
 
     def traced(*args: Any) -> Graph:
@@ -142,6 +142,8 @@ class Tracer:
         if self.tracing_mode == "symbolic":
             value = self._with_symbols(value, made)
             made.meta = ArrayMeta.of(value)
+        for axis, size in enumerate(made.meta.shape):
+            self._find_source(size, Ref(made), axis)
         self.inputs.append(made)
         return TracingArray(value, Ref(made), self)
 
@@ -153,8 +155,6 @@ class Tracer:
             else self.env.new_input(size, origin=f"axis {axis} of the input {made.name!r}")
             for axis, size in enumerate(fake.shape)
         )
-        for axis, size in enumerate(sizes):
-            self.sources.setdefault(size.expr, SizeSource(Ref(made), axis))
         strides = _symbolic_strides(fake, sizes)
         return FakeArray.raw(sizes, fake.dtype, fake.device, strides, self.mode, fake._bits)
 
