@@ -17,7 +17,7 @@ import numpy as np
 
 from gpuops.devices import Device
 from gpuops.symbols import Condition, is_symbolic
-from gpuops.transforms.trace.nodes import Constant, Node, Ref, SizeSource, refs
+from gpuops.transforms.trace.nodes import Constant, Input, Node, Ref, SizeSource, refs
 from gpuops.transforms.trace.structure import leaves
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class Writer:
                 keys = "".join(f"[{key!r}]" for key in made.path[1:])
                 yield f"{made.name} = {graph.parameters[made.path[0]]}{keys}"
         yield from self._sizes({id(made) for made in graph.inputs})
+        yield from self._repeated_sizes()
         last = _last_uses(graph) if self.bound else {}
         for node in graph.nodes:
             yield self._call(node)
@@ -151,6 +152,14 @@ class Writer:
                 yield f"    raise {self._failure(condition)}"
             else:
                 self._waiting.append(condition)
+
+    def _repeated_sizes(self) -> Iterator[str]:
+        """Check sizes of inputs that are expressions of sizes read elsewhere."""
+        for made, axis, size in _repeated(self.graph):
+            self._imports.add("GraphError")
+            text = f"{made.name}.shape[{axis}]"
+            yield f"if {text} != {size}:"
+            yield f'    raise GraphError(f"{text} must be {size}, but is {{{text}}}")'
 
     def _bounds(self, symbol: Any, source: SizeSource) -> Iterator[str]:
         """Check the bounds that the author of a fake kernel gave a size."""
@@ -222,7 +231,7 @@ class Writer:
             return f"complex({self.value(value.real)}, {self.value(value.imag)})"
         if value is None or type(value) in (bool, int, float, str):
             return repr(value)
-        if isinstance(value, np.dtype) and value.fields is None and value.kind not in "VO":
+        if isinstance(value, np.dtype) and value.fields is None and value.kind != "V":
             self._imports.add("np")
             self.globals["np"] = np
             return f"np.dtype({value.str!r})"
@@ -253,12 +262,21 @@ class Writer:
         )
 
 
+def _repeated(graph: Graph) -> Iterator[tuple[Input, int, Any]]:
+    """The sizes of inputs that tell no symbol, as (input, axis, size)."""
+    told = {(id(source.ref.owner), source.axis) for source in graph.sources.values()}
+    for made in graph.inputs:
+        for axis, size in enumerate(made.meta.shape):
+            if is_symbolic(size) and (id(made), axis) not in told:
+                yield made, axis, size
+
+
 def _needed_symbols(graph: Graph) -> set[Any]:
     """The symbols that appear in arguments, outputs and conditions."""
     found: set[Any] = set()
     for condition in graph.conditions:
         found |= condition.symbols
-    values: list[Any] = [graph.outputs]
+    values: list[Any] = [graph.outputs, [size for _, _, size in _repeated(graph)]]
     for node in graph.nodes:
         values += [node.args, node.kwargs]
     for _, leaf in leaves(values):

@@ -162,7 +162,7 @@ def encode(value: Any) -> Any:
                 "strides": encode(list(value.strides)),
             }
         }
-    if isinstance(value, np.dtype) and value.kind not in "VO":
+    if isinstance(value, np.dtype) and value.kind != "V":
         return {"dtype": value.str}
     if isinstance(value, Device):
         return {"device": str(value)}

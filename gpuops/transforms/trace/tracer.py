@@ -13,7 +13,7 @@ from gpuops.dispatch import ambient, entered, register_wrapper
 from gpuops.errors import ArgumentError, TraceError, caller_location, describe
 from gpuops.registry import Operator
 from gpuops.symbols import ShapeEnv, SymInt, is_symbolic, known_equal, product
-from gpuops.symbols.algebra import sympy
+from gpuops.symbols.algebra import evaluate, sympy
 from gpuops.transforms.fake import FakeArray, FakeMode
 from gpuops.transforms.trace.array import TracingArray
 from gpuops.transforms.trace.graph import Graph
@@ -101,6 +101,8 @@ class Tracer:
         self.constants: dict[int, Constant] = {}
         self.nodes: list[Node] = []
         self.sources: dict[Any, SizeSource] = {}
+        # In the mode "real", what numbers that operators returned are while it runs.
+        self._numbers: dict[Any, int] = {}
         self._names: set[str] = set()
 
     # -- the whole ---------------------------------------------------------------------------------
@@ -211,9 +213,27 @@ class Tracer:
                 f"{operator.qualname} was called while tracing with a fake array that is no input "
                 f"of the traced function: {leaf!r}"
             )
+        if is_symbolic(leaf):
+            self._check_told(operator, leaf)
+            # A kernel needs the number that the call before it returned.
+            return leaf if self.mode is not None else evaluate(leaf.expr, self._numbers)
         if self.mode is not None and array_kind(type(leaf)) is not None:
             return self.mode.from_array(leaf)
         return leaf
+
+    def _check_told(self, operator: Operator, size: SymInt) -> None:
+        """Refuse a size that could not be known when the graph runs.
+
+        Raises:
+            TraceError: it names the symbol and its origin.
+        """
+        for symbol in size.env.simplify(size.expr).free_symbols:
+            if symbol not in self.sources:
+                raise TraceError(
+                    f"{operator.qualname} was called with the size {size}, which depends on "
+                    f"{size.env.symbols[symbol].describe()}; no input of the traced function and "
+                    "no output of a call before tells it"
+                )
 
     def _recorded(self, leaf: Any) -> Any:
         """An argument as the graph holds it."""
@@ -268,7 +288,8 @@ class Tracer:
             return None, None
         if type(value) is int and self.mode is None:
             origin = f"a number that {node.target} returned"
-            value = self.env.new_number(origin=origin)
+            number, value = value, self.env.new_number(origin=origin)
+            self._numbers[value.expr] = number
         if is_symbolic(value):
             self._find_source(value, Ref(node, path), None)
             return value, value
