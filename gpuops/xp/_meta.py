@@ -20,6 +20,7 @@ __all__ = [
     "Size",
     "View",
     "broadcast",
+    "by_stride",
     "dense",
     "elementwise_strides",
     "fresh",
@@ -181,6 +182,17 @@ def minor_first(columns: Sequence[tuple[Size, ...]]) -> list[int]:
     return order
 
 
+def by_stride(strides: Shape) -> list[int]:
+    """The axes of one array from the smallest to the largest stride, C order where equal.
+
+    An axis of stride 0 goes inside, unlike in `minor_first`, for which it can be anywhere
+    (``PyArray_CreateSortedStridePerm`` in NumPy's sources).
+    """
+    if is_symbolic(strides):
+        return minor_first([(stride,) for stride in strides])
+    return sorted(range(len(strides)), key=lambda axis: -abs(strides[axis]))[::-1]
+
+
 def _inner(mine: tuple[Size, ...], others: tuple[Size, ...]) -> bool | None:
     """Whether an axis goes inside another; None if no operand can tell."""
     verdict: bool | None = None
@@ -228,8 +240,7 @@ def like(x: Any, dtype: np.dtype[Any], shape: Shape | None = None) -> Meta:
         return fresh(shape, dtype)
     if is_dense(x, "F"):
         return fresh(shape, dtype, "F")
-    order = minor_first([(stride,) for stride in x.strides])
-    return Meta(shape, dtype, sorted_strides(shape, dtype.itemsize, order))
+    return Meta(shape, dtype, sorted_strides(shape, dtype.itemsize, by_stride(x.strides)))
 
 
 # -- elementwise operators -------------------------------------------------------------------------

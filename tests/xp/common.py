@@ -42,7 +42,7 @@ def laid_out(shape: Sequence[int], dtype: Any, draw: Callable[..., Any]) -> np.n
     values = np.arange(1, count + 1) % 7
     base = values.astype(dtype).reshape(sizes)
     base = base.transpose(np.argsort(order)) if ndim else base
-    return base[tuple(slice(None, None, step) for step in steps)]
+    return base[(..., *(slice(None, None, step) for step in steps))]
 
 
 @st.composite
