@@ -6,6 +6,9 @@ from typing import Any
 from gpuops.transforms.array_methods import provide_namespace
 from gpuops.xp import elementwise as elementwise
 from gpuops.xp import manipulation as manipulation
+from gpuops.xp import searching as searching
+from gpuops.xp import sets as sets
+from gpuops.xp import sorting as sorting
 from gpuops.xp import indexing as indexing
 from gpuops.xp import statistics as statistics
 from gpuops.xp import utility as utility

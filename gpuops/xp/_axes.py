@@ -16,7 +16,6 @@ __all__ = [
     "axis_of",
     "divide_size",
     "result_dtype",
-    "weak_result_dtype",
     "without",
 ]
 
@@ -60,20 +59,6 @@ def result_dtype(*arrays: Any) -> np.dtype[Any]:
         TypeError: they have none.
     """
     return _result_type(tuple(array.dtype for array in arrays))
-
-
-def weak_result_dtype(*operands: Any) -> np.dtype[Any]:
-    """`result_dtype` of arrays and Python numbers, whose dtype gives way."""
-    given = []
-    for operand in operands:
-        dtype = getattr(operand, "dtype", None)
-        if dtype is None:
-            # The value matters to NumPy only where an int does not fit 64 bits.
-            dtype = operand if type(operand) in (bool, float, complex) else int(0)
-        given.append(dtype)
-    if len(given) == len([g for g in given if isinstance(g, np.dtype)]):
-        return _result_type(tuple(given))
-    return np.result_type(*given)
 
 
 def divide_size(total: Sequence[Any], parts: Sequence[Any]) -> Any | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpuops.xp._meta import Meta, broadcast, elementwise_strides, is_symbolic
 
-__all__ = ["Loop", "find_loop", "ufunc_rule"]
+__all__ = ["Loop", "elementwise_result_dtype", "find_loop", "ufunc_metas", "ufunc_rule"]
 
 _SMALL = range(128)
 """Python ints that every integer dtype holds, so that their value does not matter."""
@@ -141,3 +141,15 @@ def ufunc_rule(ufunc: np.ufunc) -> Callable[..., Any]:
 
     rule.__name__ = f"{ufunc.__name__}_rule"
     return rule
+
+
+def elementwise_result_dtype(*operands: Any) -> np.dtype[Any]:
+    """The dtype of arrays and Python numbers together, by NumPy's promotion.
+
+    Raises:
+        TypeError: they have none.
+    """
+    given = [getattr(operand, "dtype", operand) for operand in operands]
+    given = [g if isinstance(g, (np.dtype, bool, int, float, complex)) else 0 for g in given]
+    dtype: np.dtype[Any] = np.result_type(*given)
+    return dtype
