@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from gpuops.transforms.array_methods import provide_namespace
+from gpuops.xp import creation as creation
 from gpuops.xp import elementwise as elementwise
 from gpuops.xp import manipulation as manipulation
 from gpuops.xp import searching as searching

@@ -8,7 +8,15 @@ import numpy as np
 
 from gpuops.errors import GpuopsError, ShapeError, describe
 
-__all__ = ["AxisError", "DTypeError", "IndexingError", "LinearAlgebraError", "RangeError", "named"]
+__all__ = [
+    "AxisError",
+    "DTypeError",
+    "DivisionError",
+    "IndexingError",
+    "LinearAlgebraError",
+    "RangeError",
+    "named",
+]
 
 
 class DTypeError(GpuopsError, TypeError):
@@ -35,6 +43,10 @@ class RangeError(GpuopsError, OverflowError):
     """A Python number that the dtype cannot hold."""
 
 
+class DivisionError(GpuopsError, ZeroDivisionError):
+    """A number that something is divided by is 0."""
+
+
 class LinearAlgebraError(ShapeError, np.linalg.LinAlgError):
     """Arrays that a function of linear algebra does not take."""
 
@@ -44,6 +56,7 @@ _KINDS: tuple[tuple[type[Exception], type[GpuopsError]], ...] = (
     (np.linalg.LinAlgError, LinearAlgebraError),
     (IndexError, IndexingError),
     (OverflowError, RangeError),
+    (ZeroDivisionError, DivisionError),
     (TypeError, DTypeError),
     (ValueError, ShapeError),
 )

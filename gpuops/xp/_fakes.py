@@ -39,7 +39,7 @@ def fake_kernel(operator: Operator, rule: Callable[..., Any]) -> Callable[..., A
     def fake(*args: Any, **kwargs: Any) -> Any:
         try:
             out = rule(*args, **kwargs)
-        except (ValueError, TypeError, IndexError, OverflowError) as error:
+        except (ValueError, TypeError, IndexError, ArithmeticError) as error:
             if isinstance(error, GpuopsError) and not isinstance(error, ShapeError):
                 raise
             better = named(error, name, (*args, *kwargs.values()))

@@ -6,7 +6,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from gpuops.xp._meta import Meta, fresh, is_dense, like
+from gpuops.xp._meta import (
+    Meta,
+    View,
+    broadcast,
+    elementwise_strides,
+    fresh,
+    is_dense,
+    like,
+)
 from gpuops.xp._row import Row, row
 from gpuops.xp._ufuncs import ufunc_metas, ufunc_rule
 
@@ -176,7 +184,8 @@ def _round(x: Any, decimals: int = 0) -> Meta:
         return ufunc_metas(np.rint, [x])[0]
     if (decimals and kind == "f") or (decimals < 0 and kind in "iu"):
         # Scaled, rounded and scaled back, in memory allocated for it.
-        return fresh(x.shape, x.dtype, "F" if is_dense(x, "F") and not is_dense(x) else "C")
+        dtype = x.dtype if x.shape else x.dtype.newbyteorder("=")
+        return fresh(x.shape, dtype, "F" if is_dense(x, "F") and not is_dense(x) else "C")
     return like(x, x.dtype) if kind in "iu" else ufunc_metas(np.positive, [x])[0]
 
 
@@ -194,3 +203,87 @@ def round(xp: Any, x: Any, decimals: int = 0) -> Any:  # noqa: A001  # the stand
     array([0.5, 1.5, 2.2])
     """
     return xp.round(x, decimals)
+
+
+def _real(x: Any) -> Meta:
+    if x.dtype.kind != "c":
+        return View(x.shape, x.dtype, x.strides)
+    return View(x.shape, _part(x.dtype), x.strides)
+
+
+def _part(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of the parts of complex numbers."""
+    return np.empty((0,), dtype).real.dtype
+
+
+@row("real(Array(a) x) -> Array(a)", fake=_real)
+def real(xp: Any, x: Any) -> Any:
+    """The real parts, as a view; of real numbers, the array itself.
+
+    Args:
+        x: an array of numbers.
+
+    >>> import numpy as np
+    >>> from gpuops import xp
+    >>> xp.real(np.asarray([1 + 2j]))
+    array([1.])
+    """
+    return x.real
+
+
+def _imag(x: Any) -> Meta:
+    if x.dtype.kind == "c":
+        return View(x.shape, _part(x.dtype), x.strides)
+    return fresh(x.shape, x.dtype, "F" if is_dense(x, "F") and not is_dense(x) else "C")
+
+
+@row("imag(Array(a) x) -> Array(a)", fake=_imag)
+def imag(xp: Any, x: Any) -> Any:
+    """The imaginary parts, as a view; of real numbers, new zeros.
+
+    Args:
+        x: an array of numbers.
+
+    >>> import numpy as np
+    >>> from gpuops import xp
+    >>> xp.imag(np.asarray([1 + 2j]))
+    array([2.])
+    """
+    return x.imag
+
+
+def _clip(x: Any, min: Any = None, max: Any = None) -> Meta:  # noqa: A002
+    bounds = [bound for bound in (min, max) if bound is not None]
+    if not bounds:
+        return ufunc_metas(np.positive, [x])[0]
+    prototypes = [
+        np.empty((0,), value.dtype) if hasattr(value, "dtype") else value for value in (x, min, max)
+    ]
+    dtype = np.clip(*prototypes).dtype
+    arrays = [x, *(bound for bound in bounds if hasattr(bound, "dtype"))]
+    shape = broadcast(*arrays)
+    uncast = [array.dtype == dtype for array in arrays]
+    return Meta(shape, dtype, elementwise_strides(shape, dtype.itemsize, arrays, uncast))
+
+
+@row(
+    "clip(Array x, Array? min=None, Array? max=None) -> Array", fake=_clip, scalars=("min", "max")
+)
+def clip(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002
+    """Each element, or the bound that it is beyond.
+
+    Args:
+        x: an array of real numbers.
+        min: the lower bounds: an array, a number, or None for none.
+        max: the upper bounds.
+
+    Raises:
+        ValueError: the shapes cannot be broadcast together.
+        OverflowError: a Python int does not fit the dtype of `x`.
+
+    >>> import numpy as np
+    >>> from gpuops import xp
+    >>> xp.clip(np.asarray([1, 5, 9]), 2, 6)
+    array([2, 5, 6])
+    """
+    return xp.clip(x, min, max)

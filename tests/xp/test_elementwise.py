@@ -59,3 +59,23 @@ def test_every_pair_of_dtypes() -> None:
         for a in ALL:
             for b in ALL:
                 agree(name, np.ones(2, a), np.ones(2, b))
+
+
+@quick
+@given(arrays(max_dims=4))
+def test_parts(x: np.ndarray) -> None:
+    agree("real", x)
+    agree("imag", x)
+
+
+bounds = st.one_of(st.none(), st.integers(-2, 3), st.sampled_from([1.5, 300, -200, 2**70, 1j]))
+
+
+@quick
+@given(broadcastable(3), bounds, bounds)
+def test_clip(operands: list[np.ndarray], low: object, high: object) -> None:
+    agree("clip", *operands)
+    agree("clip", operands[0], operands[1], None)
+    agree("clip", operands[0], None, operands[1])
+    agree("clip", operands[0], low, high, overload="scalar_min_max")
+    agree("clip", operands[0], operands[1], high, overload="scalar_max")
