@@ -5,8 +5,11 @@ from typing import Any
 
 from gpuops.transforms.array_methods import provide_namespace
 from gpuops.xp import creation as creation
+from gpuops.xp import decompositions as decompositions
 from gpuops.xp import elementwise as elementwise
 from gpuops.xp import manipulation as manipulation
+from gpuops.xp import norms as norms
+from gpuops.xp import products as products
 from gpuops.xp import searching as searching
 from gpuops.xp import sets as sets
 from gpuops.xp import sorting as sorting
