@@ -7,6 +7,7 @@ from gpuops.transforms.array_methods import provide_namespace
 from gpuops.xp import creation as creation
 from gpuops.xp import decompositions as decompositions
 from gpuops.xp import elementwise as elementwise
+from gpuops.xp import extras as extras
 from gpuops.xp import fft as fft
 from gpuops.xp import linalg as linalg
 from gpuops.xp import manipulation as manipulation
