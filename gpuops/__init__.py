@@ -27,6 +27,7 @@ from gpuops.errors import (
     FakeDataError,
     FakeMixError,
     GpuopsError,
+    GraphError,
     MutationError,
     NoFakeError,
     NoKernelError,
@@ -37,6 +38,7 @@ from gpuops.errors import (
     SchemaError,
     ShapeError,
     StaleOperatorError,
+    TraceError,
     UnknownSizeError,
 )
 from gpuops.infer import infer_schema
@@ -64,6 +66,7 @@ from gpuops.versions import array_version
 
 if TYPE_CHECKING:
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
+    from gpuops.transforms.trace import Graph, trace
 
 __version__ = "0.1.0"
 
@@ -71,7 +74,9 @@ __version__ = "0.1.0"
 _LAZY = {
     "FakeArray": "gpuops.transforms.fake",
     "FakeMode": "gpuops.transforms.fake",
+    "Graph": "gpuops.transforms.trace",
     "get_ctx": "gpuops.transforms.fake",
+    "trace": "gpuops.transforms.trace",
 }
 
 
@@ -104,6 +109,8 @@ __all__ = [
     "FakeMixError",
     "FakeMode",
     "GpuopsError",
+    "Graph",
+    "GraphError",
     "Library",
     "MutationError",
     "NoFakeError",
@@ -123,6 +130,7 @@ __all__ = [
     "StaleOperatorError",
     "SymInt",
     "Tag",
+    "TraceError",
     "UnknownSizeError",
     "array_version",
     "cuda",
@@ -147,4 +155,5 @@ __all__ = [
     "register_opaque_type",
     "register_wrapper",
     "set_kernel_enabled",
+    "trace",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gpuops.errors import ShapeError
-from gpuops.symbols.symint import is_symbolic
+from gpuops.symbols.symint import SymBool, is_symbolic
 
 __all__ = ["broadcast_shapes", "broadcast_sizes", "known_equal", "product", "require_equal"]
 
@@ -45,13 +45,11 @@ def require_equal(a: Size, b: Size, what: str) -> Size:
     gpuops.errors.ShapeError: matmul: the inner sizes differ: 3 and 4
     """
     equal = a == b
-    if equal is True:
-        return b if is_symbolic(a) else a
-    size = a if is_symbolic(a) else b
-    if equal is False or not is_symbolic(size):
-        raise ShapeError(f"{what}: {a} and {b}")
-    size.env.require(equal, what)
-    return b if is_symbolic(a) else a
+    if equal is not True:
+        if not isinstance(equal, SymBool):
+            raise ShapeError(f"{what}: {a} and {b}")
+        equal.env.require(equal, what)
+    return b if is_symbolic(a) and not is_symbolic(b) else a
 
 
 def broadcast_sizes(a: Size, b: Size) -> Size:

@@ -88,7 +88,9 @@ def xp_name(function: Callable[..., Any]) -> str:
 
 
 def _dtype_like(value: Any) -> Any:
-    return value.dtype if hasattr(value, "dtype") and not isinstance(value, np.generic) else value
+    # NumPy's scalars and their types have one too, which is not meant.
+    numpys = isinstance(value, (np.generic, type))
+    return value.dtype if hasattr(value, "dtype") and not numpys else value
 
 
 METADATA: dict[Any, Callable[..., Any]] = {

@@ -194,7 +194,7 @@ FakeArray(shape=(), dtype=float32, device='cpu')
         """
         if strides is None and order == "C":
             made = _new(FakeArray)
-            made._shape = _checked_shape(shape)
+            made._shape = shape if shape is self._shape else _checked_shape(shape)
             made._dtype = self._dtype if dtype is None else np.dtype(dtype)
             made._device = self._device if device is None else Device(device)
             made._strides = None

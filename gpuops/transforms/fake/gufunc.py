@@ -18,6 +18,9 @@ __all__ = ["gufunc_fake"]
 Size = Any
 
 
+_MOST_REMEMBERED = 256
+
+
 def gufunc_fake(operator: Operator) -> Callable[..., Any]:
     """The fake kernel of an operator with a gufunc signature.
 
@@ -27,52 +30,73 @@ def gufunc_fake(operator: Operator) -> Callable[..., Any]:
     Raises (the returned function):
         ShapeError: too few axes, or sizes that differ for one name; it names the dimension.
     """
-    signature = operator.signature
-    assert signature is not None
     schema = operator.schema
     arrays = [p.name for p in schema.array_parameters]
     positions = {p.name: i for i, p in enumerate(schema.positional)}
-    optional = {d.name for operand in signature.inputs for d in operand if d.optional}
+    # Programs call with few different shapes, and looking them up takes a fifth of the time.
+    remembered: dict[tuple[Any, ...], tuple[list[tuple[Size, ...]], np.dtype[Any]]] = {}
 
     def fake(*args: Any, **kwargs: Any) -> Any:
         given: list[FakeArray] = [
             args[positions[name]] if name in positions else kwargs[name] for name in arrays
         ]
-        sizes: dict[str, tuple[Size, str]] = {}
-        missing = _missing(signature.inputs, given, optional)
-        loops = []
-        for name, array, core in zip(arrays, given, signature.inputs, strict=True):
-            present = [dimension for dimension in core if dimension.name not in missing]
-            if array.ndim < len(present):
-                raise ShapeError(
-                    f"{operator.qualname}: argument {name!r} must have at least {len(present)} "
-                    f"axes, ({','.join(map(str, core))}) of the signature {signature}, but has the "
-                    f"shape {_shape(array)}"
-                )
-            split = array.ndim - len(present)
-            loops.append(array.shape[:split])
-            for dimension, size in zip(present, array.shape[split:], strict=True):
-                _bind(operator, sizes, dimension, size, name)
-        loop = _broadcast(operator, arrays, loops)
-        dtype = np.result_type(*(array.dtype for array in given))
-        outputs = []
-        for core in signature.outputs:
-            named = [d for d in core if d.name not in missing]
-            shape = (*loop, *(sizes[d.name][0] if d.size is None else d.size for d in named))
-            outputs.append(given[0].new_empty(shape, dtype))
+        key: Any = tuple([(array.shape, array.dtype) for array in given])
+        try:
+            found = remembered.get(key)
+        except TypeError:  # a symbolic size has no hash
+            key, found = None, None
+        if found is None:
+            dtype = np.result_type(*(array.dtype for array in given))
+            found = _shapes(operator, arrays, [array.shape for array in given]), dtype
+            if key is not None and len(remembered) < _MOST_REMEMBERED:
+                remembered[key] = found
+        shapes, dtype = found
+        first = given[0]
+        outputs = [
+            FakeArray.raw(shape, dtype, first.device, None, first.fake_mode) for shape in shapes
+        ]
         return tuple(outputs) if schema.returns_tuple else outputs[0]
 
     return fake
 
 
+def _shapes(
+    operator: Operator, names: list[str], shapes: list[tuple[Size, ...]]
+) -> list[tuple[Size, ...]]:
+    """The shapes of the outputs."""
+    signature = operator.signature
+    assert signature is not None
+    sizes: dict[str, tuple[Size, str]] = {}
+    missing = _missing(signature.inputs, shapes)
+    loops = []
+    for name, shape, core in zip(names, shapes, signature.inputs, strict=True):
+        present = [dimension for dimension in core if dimension.name not in missing]
+        split = len(shape) - len(present)
+        if split < 0:
+            raise ShapeError(
+                f"{operator.qualname}: argument {name!r} must have at least {len(present)} "
+                f"axes, ({','.join(map(str, core))}) of the signature {signature}, but has the "
+                f"shape ({', '.join(map(str, shape))})"
+            )
+        loops.append(shape[:split])
+        for dimension, size in zip(present, shape[split:], strict=True):
+            _bind(operator, sizes, dimension, size, name)
+    loop = _broadcast(operator, names, loops)
+    outputs = []
+    for core in signature.outputs:
+        kept = [d for d in core if d.name not in missing]
+        outputs.append((*loop, *(sizes[d.name][0] if d.size is None else d.size for d in kept)))
+    return outputs
+
+
 def _missing(
-    inputs: tuple[tuple[CoreDimension, ...], ...], given: list[FakeArray], optional: set[str]
+    inputs: tuple[tuple[CoreDimension, ...], ...], shapes: list[tuple[Size, ...]]
 ) -> set[str]:
     """The optional dimensions that the arrays lack: those an operand with too few axes has."""
     missing: set[str] = set()
-    for core, array in zip(inputs, given, strict=True):
-        lacking = len(core) - array.ndim
-        marks = [d.name for d in core if d.name in optional]
+    for core, shape in zip(inputs, shapes, strict=True):
+        lacking = len(core) - len(shape)
+        marks = [dimension.name for dimension in core if dimension.optional]
         if 0 < lacking <= len(marks):
             missing.update(marks[:lacking])
     return missing
@@ -106,7 +130,3 @@ def _broadcast(operator: Operator, names: list[str], loops: list[Any]) -> tuple[
             f"{operator.qualname}: the loop dimensions of {', '.join(map(repr, names))} (those in "
             f"front of the core dimensions of {operator.signature}) do not go together: {error}"
         ) from None
-
-
-def _shape(array: FakeArray) -> str:
-    return f"({', '.join(map(str, array.shape))})"

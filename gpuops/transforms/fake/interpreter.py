@@ -94,6 +94,7 @@ class _Plan:
             and schema.returns[0].type.is_plain_array
             and schema.returns[0].alias is None
             and not schema.keyword_only
+            and not any(p.type.is_list for p in schema.array_parameters)
         )
         self.returns_arguments = True
         self.own: Callable[..., Any] | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from gpuops.symbols import known_equal
 
 __all__ = ["Flags", "contiguous_strides", "is_contiguous"]
@@ -18,8 +20,8 @@ OWNDATA, WRITEABLE, ALIGNED = 1, 2, 4
 def contiguous_strides(shape: Sequence[Size], itemsize: int, order: str = "C") -> tuple[Size, ...]:
     """The strides, in bytes, of a new array.
 
-    As in NumPy, axes of size 0 count as 1; a symbolic size is taken not to be 0, since the strides
-    of an array without elements mean nothing.
+    Those of an array without elements mean nothing, and differ between versions of NumPy, which is
+    asked for them. A symbolic size is taken not to be 0.
 
     Args:
         shape: its sizes.
@@ -30,16 +32,20 @@ def contiguous_strides(shape: Sequence[Size], itemsize: int, order: str = "C") -
     (96, 32, 8)
     >>> contiguous_strides((2, 3, 4), 8, "F")
     (8, 16, 48)
-    >>> contiguous_strides((2, 0, 3), 8)
-    (24, 24, 8)
     """
     strides = []
     step: Size = itemsize
     for size in shape if order == "F" else reversed(shape):
+        if type(size) is int and size == 0:
+            return _strides_of_empty(shape, itemsize, order)
         strides.append(step)
-        if type(size) is not int or size:
-            step = step * size
+        step = step * size
     return tuple(strides) if order == "F" else tuple(strides[::-1])
+
+
+def _strides_of_empty(shape: Sequence[Size], itemsize: int, order: str) -> tuple[int, ...]:
+    sizes = [size if type(size) is int else 1 for size in shape]
+    return np.empty(sizes, np.dtype(("V", itemsize)), "F" if order == "F" else "C").strides
 
 
 def is_contiguous(
