@@ -42,7 +42,8 @@ class Kernel:
 
     Args:
         source: CUDA C++ text; or a file ending in ``.cu``, as a string or a path, relative to
-            the file of the module that calls. Headers beside the file are found.
+            the file of the module that calls (in an interactive session to the current folder).
+            Headers beside the file are found.
         name: of the function: one declared ``extern "C"``, or a C++ name expression such as
             ``"scale<float, 256>"``, whose template is instantiated.
         options: of NVRTC, such as ``("--use_fast_math",)``. ``--std=c++17`` and CUDA's headers
@@ -99,7 +100,9 @@ class Kernel:
         self._path: Path | None = None
         self._text: str | None = None
         if isinstance(source, Path) or source.endswith(".cu"):
-            beside = Path(caller.f_globals.get("__file__", ".")).resolve().parent
+            file = caller.f_globals.get("__file__")
+            # Typed interactively there is no file: then the current folder.
+            beside = Path(file).resolve().parent if file else Path.cwd()
             self._path = beside / source
             if not self._path.is_file():
                 raise RegistrationError(f"Kernel {name!r}: there is no file {self._path}")

@@ -378,6 +378,22 @@ def test_kernels_that_cannot_be_made(
         cuda.Kernel("x", "f", options="-O1")
 
 
+def test_a_file_is_found_beside_the_module_or_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here.cu").write_text('extern "C" __global__ void here(int* x) { *x = 1; }')
+    make = "from gpuops import cuda\nkernel = cuda.Kernel('here.cu', 'here')"
+    module: dict[str, Any] = {"__file__": str(tmp_path / "module.py"), "__name__": "module"}
+    exec(make, module)
+    assert module["kernel"].location.module == "module"
+    monkeypatch.chdir(tmp_path)
+    interactive: dict[str, Any] = {"__name__": "__main__"}
+    exec(make, interactive)
+    for kernel in (module["kernel"], interactive["kernel"]):
+        assert kernel.filename == str(tmp_path / "here.cu")
+        assert kernel.signature.parameters[0].name == "x"
+
+
 def test_a_source_is_compiled_with_the_headers_beside_it(tmp_path: Path) -> None:
     (tmp_path / "value.cuh").write_text("constexpr int VALUE = 3;")
     path = tmp_path / "uses.cu"

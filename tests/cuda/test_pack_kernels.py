@@ -96,7 +96,10 @@ def test_reports_say_what_the_kernels_take(pack: Compiled) -> None:
     assert row.static_shared == 32 * 4 and row.max_threads == 1024
     assert 16 <= row.registers <= 64
     (kernel,) = [kernel for kernel in pack.kernels if kernel.name == "rms_norm<float>"]
-    assert cuda.compile_report(kernel, ["sm_75"]) == (row,)
+    for one in (["sm_75"], ("compute_75",), "sm_75", 75):
+        assert cuda.compile_report(kernel, one) == (row,)
+    with pytest.raises(cuda.ArchitectureError, match="expected an architecture such as"):
+        cuda.compile_report(kernel, "turing")
 
 
 def test_one_report_of_kernels_with_options() -> None:
