@@ -6,7 +6,7 @@ For ``scale(float* x, float s, long long n)`` and CuPy arrays the source of the 
         if len(args) == 3 and shared_mem <= plain_shared and not debug.contexts:
             (a0, a1, a2,) = args
             if (
-                type(a0) is array and a0.dtype is float32 and a0._c_contiguous
+                (type(a0) is array and a0.dtype is float32 and a0._c_contiguous or a0 is None)
                 and (type(a1) is float and -3.4e+38 <= a1 <= 3.4e+38 or type(a1) is float32_type)
                 and (type(a2) is int or type(a2) is int64_type)
             ):
@@ -161,6 +161,12 @@ def _quick(
         return _quick_pointer(parameter, name, array_type, table), name
     if parameter.kind == "scalar":
         return _quick_scalar(parameter.dtypes[0], name, encoders, table)
+    if parameter.kind == "value":
+        table["numpy_types"] = (np.ndarray, np.generic)
+        table["whole"] = np.ascontiguousarray
+        test = f"isinstance({name}, numpy_types) and {name}.size == 1"
+        test += f" and {name}.dtype.itemsize == {parameter.size} and not {name}.dtype.hasobject"
+        return test, f"whole({name})"
     return None
 
 
@@ -179,7 +185,7 @@ def _quick_pointer(
         dtypes = dtypes or ["False"]
         tests.append(dtypes[0] if len(dtypes) == 1 else f"({' or '.join(dtypes)})")
     tests.append(f"{name}._c_contiguous" if quick else f"{name}.flags.c_contiguous")
-    return " and ".join(tests)
+    return f"({' and '.join(tests)} or {name} is None)"
 
 
 def _quick_scalar(
