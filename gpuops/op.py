@@ -411,8 +411,10 @@ def register_kernel(
         SchemaError: the operator takes neither arrays nor a ``device`` argument.
     """
     operator = as_operator(op)
-    keys = keys_as_given(register.kernel_devices(device_types, f"register_kernel({op})"))
-    register.check_factory(operator.schema, [None if k == "default" else k for k in keys], str(op))
+    name = operator.qualname
+    found = register.kernel_devices(device_types, f"register_kernel({name})")
+    register.check_factory(operator.schema, found, name)
+    keys = keys_as_given(found)
 
     def add(function: Any) -> Registration:
         if lib is not None:

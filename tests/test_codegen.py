@@ -146,11 +146,15 @@ def instructions(call: Any, *args: Any) -> list[str]:
         return trace
 
     before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call(*args)
-    finally:
-        sys.settrace(before)
+    # Python 3.12 and 3.13 report single instructions from the second time on that a function is
+    # traced: the first only tells them that somebody wants to know.
+    for _ in range(2):
+        ran.clear()
+        sys.settrace(trace)
+        try:
+            call(*args)
+        finally:
+            sys.settrace(before)
     names = {step.offset: step.opname for step in dis.get_instructions(call)}
     return [names[offset] for offset in ran]
 
@@ -172,7 +176,7 @@ def test_the_number_of_bytecodes(ns: str) -> None:
     f(X, X, 2.0)
     forwarding = len(instructions(forward, X, X, 2.0))
     ran = instructions(f, X, X, 2.0)
-    assert forwarding > 5
+    assert forwarding >= 5 and len(ran) > forwarding
     assert len(ran) - forwarding <= 4 * _PER_TEST + _BEYOND_TESTS, ran
     # No call but those of type() and of the kernel.
     assert sum(name in ("CALL", "CALL_FUNCTION_EX", "CALL_KW") for name in ran) == 5
@@ -187,7 +191,8 @@ def test_the_bytecodes_grow_with_the_arguments_only(ns: str, arrays: int) -> Non
         args = [X] * arrays
         f(*args)
         # One load per argument for the kernel, one test each, the result's test and the rest.
-        assert len(instructions(f, *args)) <= arrays * (_PER_TEST + 1) + _PER_TEST + 12
+        ran = len(instructions(f, *args))
+        assert 3 * arrays < ran <= arrays * (_PER_TEST + 1) + _PER_TEST + 12
 
 
 # -- names -----------------------------------------------------------------------------------------

@@ -673,10 +673,17 @@ def test_a_factory_needs_a_device_argument(ns: str) -> None:
     with pytest.raises(ValueError, match=message):
         custom_op(f"{ns}::f", no_device, mutates_args=(), device_types="cpu")
     f = custom_op(f"{ns}::f", no_device, mutates_args=())
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^{ns}::f takes no arrays, .*{message}"):
         f.register_kernel("cpu", no_device)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^{ns}::f takes no arrays, .*{message}"):
         f.register_kernel("cpu")
+    with Library(ns, "FRAGMENT") as lib:
+        for parameter in ("device dev", "str device", "device[] device", "int device"):
+            lib.define(f"g(int n, {parameter}) -> Array")
+            with pytest.raises(ValueError, match=message):
+                lib.impl("g", lambda n, device: np.zeros(n), "cuda")
+            gpuops.operators(ns)[-1].call.operator.check_alive()
+            lib._handles.popitem()[0].undo()
     # M3
     assert f(2).tolist() == [0, 0]
 

@@ -5,6 +5,7 @@ The hints of this module are ordinary objects; `hints_as_strings.py` beside it h
 """
 
 import functools
+import sys
 import typing
 from collections import namedtuple
 from collections.abc import Callable, Sequence
@@ -637,3 +638,25 @@ def test_defaults_of_the_wrong_type_name_the_argument(hint: object, default: obj
     with pytest.raises(ValueError, match="parameter 'x' has default|Expected one of cpu") as caught:
         infer_schema(function, mutates_args=())
     ends_with_signature(caught.value, function)
+
+
+# B4
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the `type` statement is Python 3.12's")
+def test_type_statements() -> None:
+    scope: dict[str, Any] = {"Array": Array}
+    text = """
+type Plain = Array
+type Maybe[T] = T | None
+type Same[T] = T
+type Many[T] = list[T]
+type Later = "Plain"
+def f(
+    a: Plain, b: Maybe[Array], c: Same[int], d: list[Plain], e: Many[Plain], g: Later,
+    h: "Maybe[Plain]", *, n: Maybe[float] = None,
+) -> tuple[Plain, Maybe[Same[Array]]]: ...
+"""
+    exec(text, scope)
+    assert infer_schema(scope["f"], mutates_args=()) == (
+        "(Array a, Array? b, SymInt c, Array[] d, Array[] e, Array g, Array? h, *, float? n=None) "
+        "-> (Array, Array?)"
+    )
