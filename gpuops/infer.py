@@ -366,6 +366,8 @@ def _globals_of(function: Any) -> dict[str, Any]:
     for _ in range(32):
         if hasattr(function, "py_func"):
             function = function.py_func
+        elif callable(declared := getattr(getattr(function, "operator", None), "function", None)):
+            function = declared  # an operator's call, whose own globals are its kernels
         elif isinstance(function, functools.partial):
             function = function.func
         elif isinstance(function, types.MethodType):

@@ -660,3 +660,13 @@ def f(
         "(Array a, Array? b, SymInt c, Array[] d, Array[] e, Array g, Array? h, *, float? n=None) "
         "-> (Array, Array?)"
     )
+
+
+# B4, B6
+def test_an_operators_call_can_be_declared_under_another_name(ns: str) -> None:
+    from tests.hints_as_strings import plain
+
+    first = custom_op(f"{ns}::f", plain, mutates_args=())
+    second = custom_op(f"{ns}::g", first, mutates_args=())
+    assert second.schema.parameters == first.schema.parameters
+    assert second(np.ones(1)) == 2 and second.__doc__ == first.__doc__
