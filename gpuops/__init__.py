@@ -10,7 +10,8 @@ array([3., 3.])
 >>> axpy.undo()
 """
 
-from gpuops import cuda as cuda
+from typing import TYPE_CHECKING, Any
+
 from gpuops import ops as ops
 from gpuops.annotations import Array, DType, Scalar
 from gpuops.debug import debug
@@ -20,15 +21,25 @@ from gpuops.errors import (
     AliasError,
     ArgumentError,
     DeviceError,
+    DynamicShapeError,
+    FakeContextError,
+    FakeDataError,
+    FakeMixError,
     GpuopsError,
+    GraphError,
     MutationError,
+    NoFakeError,
     NoKernelError,
     OperatorNotFoundError,
     OverloadError,
     RegistrationError,
     ReturnError,
     SchemaError,
+    ShapeError,
     StaleOperatorError,
+    SymbolsNotInstalledError,
+    TraceError,
+    UnknownSizeError,
     UsageError,
 )
 from gpuops.infer import infer_schema
@@ -50,10 +61,44 @@ from gpuops.packs import load_packs
 from gpuops.registry import Operator, Registration, fallthrough_kernel
 from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
+from gpuops.symbols import SymInt
 from gpuops.tags import Tag
 from gpuops.versions import array_version
 
+if TYPE_CHECKING:
+    from gpuops import cuda as cuda
+    from gpuops.cuda.transfer import asarray as asarray
+    from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
+    from gpuops.transforms.trace import Graph, trace
+
 __version__ = "0.1.0"
+
+# Loaded when they are first asked for: who only calls operators needs none of them.
+_LAZY = {
+    "FakeArray": "gpuops.transforms.fake",
+    "FakeMode": "gpuops.transforms.fake",
+    "Graph": "gpuops.transforms.trace",
+    "asarray": "gpuops.cuda.transfer",
+    "cuda": "gpuops.cuda",
+    "get_ctx": "gpuops.transforms.fake",
+    "trace": "gpuops.transforms.trace",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    found = importlib.import_module(module)
+    value = globals()[name] = found if module == f"gpuops.{name}" else getattr(found, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
 
 __all__ = [
     "AliasError",
@@ -63,9 +108,18 @@ __all__ = [
     "DType",
     "Device",
     "DeviceError",
+    "DynamicShapeError",
+    "FakeArray",
+    "FakeContextError",
+    "FakeDataError",
+    "FakeMixError",
+    "FakeMode",
     "GpuopsError",
+    "Graph",
+    "GraphError",
     "Library",
     "MutationError",
+    "NoFakeError",
     "NoKernelError",
     "Operator",
     "OperatorNotFoundError",
@@ -78,16 +132,23 @@ __all__ = [
     "Scalar",
     "Schema",
     "SchemaError",
+    "ShapeError",
     "StaleOperatorError",
+    "SymInt",
+    "SymbolsNotInstalledError",
     "Tag",
     "UsageError",
+    "TraceError",
+    "UnknownSizeError",
     "array_version",
+    "asarray",
     "cuda",
     "custom_op",
     "debug",
     "define",
     "device_of",
     "fallthrough_kernel",
+    "get_ctx",
     "get_kernel",
     "impl",
     "infer_schema",
@@ -103,4 +164,5 @@ __all__ = [
     "register_opaque_type",
     "register_wrapper",
     "set_kernel_enabled",
+    "trace",
 ]

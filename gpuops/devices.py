@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ __all__ = [
     "kind_for",
     "known_device_types",
     "register_array_kind",
+    "simulated_kind",
 ]
 
 _DEVICE_TYPES = ("cpu", "cuda")
@@ -53,7 +55,8 @@ def check_device_type(text: object, *, where: str = "") -> str:
 class Device:
     """A device: a type ("cpu" or "cuda") and, where there can be several, an index.
 
-    Devices are interned: equal devices are the same object, so ``is`` compares them.
+    Devices are interned: equal devices are the same object, so ``is`` compares them. A device also
+    equals the string that it is written as.
 
     Args:
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or a `Device`.
@@ -110,6 +113,13 @@ class Device:
             # setdefault is atomic: of two threads that get here, both return the same object.
             found = cls._interned.setdefault(key, created)
         return found
+
+    def __eq__(self, other: object) -> bool:
+        # NumPy's `x.device` is a string; code for both compares with one.
+        return self is other or (isinstance(other, str) and str(self) == other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Device cannot be changed (tried to set {name!r})")
@@ -185,8 +195,15 @@ def array_kind(cls: type) -> ArrayKind | None:
     return kind
 
 
+# The kind of array that "cuda" stands for in this context, where it is not CuPy's.
+simulated_kind: ContextVar[ArrayKind | None] = ContextVar("gpuops_simulated_kind", default=None)
+
+
 def kind_for(device_type: str) -> ArrayKind | None:
     """The kind of arrays that live on a device type, once a library with such arrays is loaded."""
+    simulated = simulated_kind.get()
+    if simulated is not None and simulated.device_type == device_type:
+        return simulated
     cls = getattr(sys.modules.get("cupy"), "ndarray", None)
     if device_type == "cuda" and cls is not None:
         return array_kind(cls)

@@ -14,7 +14,7 @@ import typer
 from rich.text import Text
 
 import gpuops
-from gpuops.cli import render
+from gpuops.cli import cuda, render
 from gpuops.errors import GpuopsError
 
 __all__ = ["run"]
@@ -24,6 +24,8 @@ app = typer.Typer(
     help="Array operators with a kernel per device: what is registered, and how fast it is.",
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(cuda.app, name="cuda")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Filter = Annotated[
