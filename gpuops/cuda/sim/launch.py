@@ -15,7 +15,7 @@ from gpuops.cuda.sim.machine import Machine
 from gpuops.cuda.sim.memory import Memory
 from gpuops.cuda.sim.program import Program
 from gpuops.cuda.sim.ptx import Variable
-from gpuops.cuda.sim.regions import PARAMS, Share, Shares, Window
+from gpuops.cuda.sim.regions import PARAMS, WORKSPACE, Share, Shares, Window
 from gpuops.cuda.sim.report import Source
 from gpuops.cuda.sim.scheduler import run_wave
 from gpuops.cuda.sim.shadow import Shadow
@@ -76,6 +76,8 @@ def launch(
     windows[PARAMS] = Window(
         PARAMS, block_bytes, 0, len(params), "the kernel's parameters", writable=False
     )
+    workspace = np.zeros(16, np.uint8)
+    windows[WORKSPACE] = Window(WORKSPACE, workspace, 0, 8, "the grid's workspace")
     clock = Clock(blocks == 1, program.fences)
     if races:
         for window in windows.values():

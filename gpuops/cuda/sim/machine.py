@@ -15,7 +15,7 @@ from gpuops.cuda.sim.clock import Clock
 from gpuops.cuda.sim.frame import Frame, Lanes, Topology
 from gpuops.cuda.sim.memory import Memory
 from gpuops.cuda.sim.program import Program
-from gpuops.cuda.sim.regions import Window
+from gpuops.cuda.sim.regions import WINDOW, WORKSPACE, Window
 
 __all__ = ["Machine", "Stop"]
 
@@ -192,6 +192,8 @@ class Machine:
             "%dynamic_smem_size": self._shared_bytes,
             "%total_smem_size": self._shared_bytes,
             "%nsmid": 1,
+            "%envreg1": WORKSPACE << WINDOW >> 32,
+            "%envreg2": WORKSPACE << WINDOW & 0xFFFFFFFF,
             "%nwarpid": self.top.warps_per_block,
         }
         return np.uint32(known.get(name, 0))

@@ -18,6 +18,7 @@ __all__ = [
     "PARAMS",
     "SHARED",
     "WINDOW",
+    "WORKSPACE",
     "Fault",
     "Region",
     "Share",
@@ -31,6 +32,8 @@ GLOBALS = 1 << 12
 """Number of the first window of a module's own variables; arguments have lower numbers."""
 PARAMS = 1 << 13
 """Number of the window of the kernel's parameters."""
+WORKSPACE = PARAMS + 1
+"""Number of the window in which cooperative groups keep the barrier of the grid."""
 SHARED, LOCAL = 1 << 60, 1 << 61
 """Where shared and local memory begin in the generic address space."""
 
