@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gpuops.cuda.simulate import run_ptx
+from gpuops.cuda.simulation import run_ptx
 
 HEADER = ".version 8.0\n.target sm_80\n.address_size 64\n"
 
