@@ -10,7 +10,7 @@ from tests.sim.ptx_kernels import run_each
 from tests.sim.test_floats import floats
 
 few = settings(max_examples=8, deadline=None)
-INTEGERS = {"s8": "i1", "u8": "u1", "s16": "i2", "u16": "u2", "s32": "i4", "u32": "u4", "s64": "i8", "u64": "u8"}  # fmt: skip
+INTEGERS = {f"{s}{8 * n}": f"{'i' if s == 's' else 'u'}{n}" for n in (1, 2, 4, 8) for s in "su"}
 ROUND = {"rni": np.rint, "rzi": np.trunc, "rmi": np.floor, "rpi": np.ceil}
 
 

@@ -73,8 +73,8 @@ def test_fused_multiplication_and_addition_rounds_once(kind: str) -> None:
     moderate = st.lists(st.floats(-1e6, 1e6, width=32), min_size=8, max_size=8)
 
     @few
-    @given(moderate, moderate, moderate)
-    def check(*lists: list[float]) -> None:
+    @given(st.tuples(moderate, moderate, moderate))
+    def check(lists: tuple[list[float], ...]) -> None:
         a, b, c = (np.array(v, dtype) for v in lists)
         (found,) = run_each(
             f"fma.rn.{kind} %d0, %a0, %a1, %a2;", [(kind, dtype)], [(kind, v) for v in (a, b, c)]
@@ -143,7 +143,7 @@ def test_approximations_are_at_full_precision(op: str, reference: Callable[[Any]
 @pytest.mark.parametrize("op", ["add", "mul", "div", "sqrt", "rcp", "fma"])
 def test_directed_rounding(op: str, mode: str) -> None:
     @few
-    @given(st.lists(st.floats(0.001, 1000, width=32), min_size=12, max_size=12))
+    @given(st.lists(st.floats(2**-10, 1000, width=32), min_size=12, max_size=12))
     def check(values: list[float]) -> None:
         a = np.array(values[:4], np.float32)
         b = np.array(values[4:8], np.float32) * np.float32(-1 if op not in ("sqrt", "rcp") else 1)
