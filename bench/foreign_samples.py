@@ -47,7 +47,9 @@ def _() -> Launch:
 
 @of("0_Introduction/simpleStreams/simpleStreams.cu").add("init_array")
 def _() -> Launch:
-    return Launch(2, 256, (zeros(512, dtype=I4), ints(1, low=5), I4(10)), {0: 10 * ints(1, low=5)})
+    factor = ints(1, low=5)
+    args = (zeros(512, dtype=I4), factor, I4(10))
+    return Launch(2, 256, args, {0: np.full(512, 10 * factor[0])})
 
 
 @of("0_Introduction/matrixMul/matrixMul.cu").add("MatrixMulCUDA<16>")
