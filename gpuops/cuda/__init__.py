@@ -9,6 +9,7 @@ from gpuops.cuda.geometry import ceil_div, ctype, grid_size
 from gpuops.cuda.kernel import Kernel
 from gpuops.cuda.layout import contiguous, copy_with_layout
 from gpuops.cuda.nvrtc import Compiled, CompileError, NvrtcNotFoundError
+from gpuops.cuda.simulate import SimulationError, simulate
 from gpuops.cuda.simulated import simulator
 from gpuops.cuda.transfer import asarray, namespace
 
@@ -17,12 +18,14 @@ __all__ = [
     "Compiled",
     "Kernel",
     "NvrtcNotFoundError",
+    "SimulationError",
     "asarray",
     "ceil_div",
     "contiguous",
     "copy_with_layout",
     "ctype",
     "grid_size",
+    "simulate",
     "namespace",
     "simulator",
     "why_unavailable",
