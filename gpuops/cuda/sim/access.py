@@ -24,6 +24,9 @@ class Access:
         offset: bytes to add to the address register.
         checked: whether it takes part in the search for races; volatile accesses do not.
         used: for each element whether the program reads the register it goes to.
+        copies: for each element the number of the register that it goes to or comes from, if that
+            register only carries bytes from one place of shared or local memory to another, or -1;
+            empty if no element's does.
     """
 
     pc: int
@@ -35,6 +38,7 @@ class Access:
     offset: int
     checked: bool = True
     used: tuple[bool, ...] = (True,)
+    copies: tuple[int, ...] = ()
 
     @property
     def words(self) -> str:

@@ -93,9 +93,7 @@ def apply(
     return out, changed
 
 
-def _add_integers(
-    memory: Any, at: Any, value: Any, order: Any, starts: Any, first: Any
-) -> Any:
+def _add_integers(memory: Any, at: Any, value: Any, order: Any, starts: Any, first: Any) -> Any:
     """Sums that wrap around may be formed in any order: all prefixes at once."""
     ordered = value[order]
     before = np.cumsum(ordered, dtype=memory.dtype) - ordered

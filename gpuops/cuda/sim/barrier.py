@@ -15,7 +15,7 @@ from gpuops.cuda.sim.frame import Frame, Topology
 __all__ = ["Barriers", "Divergence", "Waiting"]
 
 
-class Divergence(Exception):  # noqa: N818 (the machine turns it into the public error)
+class Divergence(Exception):
     """Threads of one block wait at different places of the text.
 
     Args:

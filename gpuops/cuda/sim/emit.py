@@ -84,7 +84,9 @@ def _add(operator: str) -> Emitter:
             _with_carry(b, x, function, b.read(x.args[1], _unsigned(kind)), x.args[2], carry_in)
         elif "sat" in parts and kind[0] == "s":
             left, right = (f"{b.read(o, kind)}.astype(I8)" for o in x.args[1:3])
-            b.write(x.args[0], f"np.clip({left} {operator} {right}, -2**31, 2**31 - 1).astype(I4)", kind)
+            b.write(
+                x.args[0], f"np.clip({left} {operator} {right}, -2**31, 2**31 - 1).astype(I4)", kind
+            )
         elif rounding := _rounding(parts):
             _directed(b, x, f"({{}} {operator} {{}})", rounding)
         else:
@@ -157,7 +159,11 @@ def _product(b: Builder, x: Instruction) -> tuple[str, str]:
 def _product24(b: Builder, x: Instruction) -> tuple[str, str]:
     kind = x.parts[-1]
     wide = "I8" if kind == "s32" else "U8"
-    cut = "(({} << U4(8)).view(I4) >> I4(8)).astype(I8)" if kind == "s32" else "({} & U4(0xFFFFFF)).astype(U8)"
+    cut = (
+        "(({} << U4(8)).view(I4) >> I4(8)).astype(I8)"
+        if kind == "s32"
+        else "({} & U4(0xFFFFFF)).astype(U8)"
+    )
     factors = [cut.format(b.read(o, "u32")) for o in x.args[1:3]]
     shift = f" >> {wide}(16)" if "hi" in x.parts else ""
     return f"(({factors[0]} * {factors[1]}){shift}).astype({'I4' if kind == 's32' else 'U4'})", kind
@@ -205,7 +211,9 @@ def _min_max(name: str) -> Emitter:
             return
         function = f"np.{name}imum" if "NaN" in parts else f"np.f{name}"
         count = len(x.args) - 1
-        text = f"{function}({{}}, {{}})" if count == 2 else f"{function}({function}({{}}, {{}}), {{}})"
+        text = (
+            f"{function}({{}}, {{}})" if count == 2 else f"{function}({function}({{}}, {{}}), {{}})"
+        )
         if "xorsign" in parts:
             text = "xorsign({0}, {1}, " + function + "(np.abs({0}), np.abs({1})))"
         _compute(b, x, text, count)
@@ -365,8 +373,8 @@ def _mov(b: Builder, x: Instruction) -> None:
         narrow = b.constant(dtype_of(f"b{width}"))
         for k, part in enumerate(parts):
             if part != "_":
-                shifted = f"({value} >> {whole}({width * k}))" if k else value
-                b.write(part, f"{shifted}.astype({narrow})", f"b{width}")
+                piece = f"({value} >> {whole}({width * k}))" if k else value
+                b.write(part, f"{piece}.astype({narrow})", f"b{width}")
     else:
         b.move(destination, source, kind)
 
@@ -374,13 +382,17 @@ def _mov(b: Builder, x: Instruction) -> None:
 def _selp(b: Builder, x: Instruction) -> None:
     kind = _unsigned(x.parts[-1])
     condition = b.read(x.args[3], "pred")
-    b.write(x.args[0], f"pick({condition}, {b.read(x.args[1], kind)}, {b.read(x.args[2], kind)})", kind)
+    b.write(
+        x.args[0], f"pick({condition}, {b.read(x.args[1], kind)}, {b.read(x.args[2], kind)})", kind
+    )
 
 
 def _slct(b: Builder, x: Instruction) -> None:
     kind, test = x.parts[-2], x.parts[-1]
     condition = f"({b.read(x.args[3], test)} >= 0)"
-    b.write(x.args[0], f"pick({condition}, {b.read(x.args[1], kind)}, {b.read(x.args[2], kind)})", kind)
+    b.write(
+        x.args[0], f"pick({condition}, {b.read(x.args[1], kind)}, {b.read(x.args[2], kind)})", kind
+    )
 
 
 _COMPARE = {

@@ -7,8 +7,8 @@ import re
 from gpuops.cuda.sim.access import ATOMIC, READ, WRITE, Access
 from gpuops.cuda.sim.codegen import Builder, Unsupported, dtype_of, sizes_of
 from gpuops.cuda.sim.emit import Emitter
-from gpuops.cuda.sim.memory import PARAMS, WINDOW
 from gpuops.cuda.sim.ptx import Instruction
+from gpuops.cuda.sim.regions import PARAMS, WINDOW
 
 __all__ = ["EMITTERS"]
 
@@ -21,7 +21,9 @@ _PARAM = re.compile(r"\[\s*([\w$]+)\s*(?:\+\s*(\d+)\s*)?\]$")
 
 def _space(parts: list[str]) -> str:
     """The state space of an instruction; constants and parameters are windows of global memory."""
-    found = next((p.partition("::")[0] for p in parts if p.partition("::")[0] in _SPACES), "generic")
+    found = next(
+        (p.partition("::")[0] for p in parts if p.partition("::")[0] in _SPACES), "generic"
+    )
     return "global" if found in ("const", "param") else found
 
 
@@ -41,6 +43,7 @@ def _access(b: Builder, x: Instruction, kind: int, offset: int, registers: list[
         offset,
         checked=not _UNCHECKED.intersection(parts),
         used=tuple(b.is_read(r) for r in registers) if kind == READ else (True,),
+        copies=b.program.carried(registers),
     )
     return b.constant(access)
 
@@ -53,8 +56,6 @@ def _ld(b: Builder, x: Instruction) -> None:
     if element == "b128":
         raise Unsupported(x.op)
     base, offset = b.address(x.args[1])
-    if "acquire" in x.parts:
-        b.line(f"M.acquire(L, {b.pc})")
     access = _access(b, x, READ, offset, registers)
     if len(registers) == 1:
         b.write(registers[0], f"M.load(L, {base}, {access})", element)
@@ -84,10 +85,11 @@ def _st(b: Builder, x: Instruction) -> None:
     if element == "b128":
         raise Unsupported(x.op)
     base, offset = b.address(x.args[0])
-    values = [b.read(v, element) for v in b.vector(x.args[1])]
+    registers = b.vector(x.args[1])
+    values = [b.read(v, element) for v in registers]
     if "release" in x.parts:
         b.line("M.fence(L)")
-    access = _access(b, x, WRITE, offset, [])
+    access = _access(b, x, WRITE, offset, registers)
     b.line(f"M.store(L, {base}, ({', '.join(values)},), {access})")
 
 
@@ -103,11 +105,10 @@ def _atom(b: Builder, x: Instruction) -> None:
     values = ", ".join(b.read(v, element) for v in args[1:])
     if "acq_rel" in parts or "release" in parts:
         b.line("M.fence(L)")
-    access = Access(
-        b.pc, ATOMIC, dtype_of(element), sizes_of(element), 1, _space(parts), offset
-    )
+    access = Access(b.pc, ATOMIC, dtype_of(element), sizes_of(element), 1, _space(parts), offset)
     wanted = returns and x.args[0] != "_" and b.is_read(x.args[0])
-    call = f"M.atomic(L, {base}, ({values},), {b.constant(access)}, {operation!r}, {element!r}, {wanted})"
+    what = f"{b.constant(access)}, {operation!r}, {element!r}, {wanted}"
+    call = f"M.atomic(L, {base}, ({values},), {what})"
     if wanted:
         b.write(x.args[0], call, element)
     else:

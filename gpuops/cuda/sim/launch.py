@@ -12,12 +12,14 @@ from gpuops.cuda.sim.clock import Clock
 from gpuops.cuda.sim.frame import Topology
 from gpuops.cuda.sim.layout import make_window
 from gpuops.cuda.sim.machine import Machine
-from gpuops.cuda.sim.memory import PARAMS, Memory, Share, Shares, Window
+from gpuops.cuda.sim.memory import Memory
 from gpuops.cuda.sim.program import Program
 from gpuops.cuda.sim.ptx import Variable
+from gpuops.cuda.sim.regions import PARAMS, WORKSPACE, Share, Shares, Window
 from gpuops.cuda.sim.report import Source
 from gpuops.cuda.sim.scheduler import run_wave
 from gpuops.cuda.sim.shadow import Shadow
+from gpuops.cuda.sim.written import Copied, Written
 from gpuops.errors import ArgumentError
 
 __all__ = ["launch"]
@@ -64,7 +66,8 @@ def launch(
     if threads > limit:
         problem = f"{threads} threads per block, of which this kernel allows {limit}"
         raise source.error("LAUNCH", problem)
-    windows, params = _bind(program, source, args, written or [None] * len(args))
+    flags = written or [None] * len(args)
+    windows, params = _bind(program, source, args, flags)
     if not blocks:
         return
     for number, variable in program.layout.globals.items():
@@ -73,6 +76,8 @@ def launch(
     windows[PARAMS] = Window(
         PARAMS, block_bytes, 0, len(params), "the kernel's parameters", writable=False
     )
+    workspace = np.zeros(16, np.uint8)
+    windows[WORKSPACE] = Window(WORKSPACE, workspace, 0, 8, "the grid's workspace")
     clock = Clock(blocks == 1, program.fences)
     if races:
         for window in windows.values():
@@ -100,6 +105,7 @@ def launch(
                     window.shadow.end_wave()
             if memory.shared.shadow is not None:
                 memory.shared.shadow.end_wave()
+    _give_back(windows, args, flags)
 
 
 def _private(
@@ -113,15 +119,15 @@ def _private(
 ) -> None:
     """Shared memory for the resident blocks, local memory for their threads."""
     memory.shared = Shares(top.count, stride, variables, "shared")
-    memory.shared.track(program.grain["shared"])
+    copied = Copied(top.lanes)
+    size, grain = len(memory.shared.data), program.grain["shared"]
+    memory.shared.written = Written(size, grain, top.count, copied)
     if races and variables:
-        size, grain = len(memory.shared.data), program.grain["shared"]
         memory.shared.shadow = Shadow(clock, size, grain, stride, not program.shared_cas)
     count = top.lanes if program.layout.local_size else 1
-    memory.local = Shares(
-        count, max(program.layout.local_size, 16), program.layout.local, "local"
-    )
-    memory.local.track(program.grain["local"])
+    memory.local = Shares(count, max(program.layout.local_size, 16), program.layout.local, "local")
+    size, grain = len(memory.local.data), program.grain["local"]
+    memory.local.written = Written(size, grain, count, copied)
 
 
 # -- arguments -----------------------------------------------------------------------------------
@@ -172,7 +178,7 @@ def _wanted(parameter: Variable) -> str:
 def _scalar(source: Source, position: int, value: Any, parameter: Variable) -> bytes:
     """A scalar's bytes as the parameter's type, or a refusal."""
     size, kind = parameter.size, parameter.type
-    structure = kind == "b8" and not (size == 1)
+    structure = kind == "b8" and size != 1
     if isinstance(value, bytes | bytearray | memoryview):
         raw = bytes(value)
     elif isinstance(value, np.generic):
@@ -251,9 +257,8 @@ def _windows(
             # A view of negative strides begins at its last byte's end.
             first = span.array.__array_interface__["data"][0] if span.array.size else span.low
             addresses[span.position] = window.origin + window.lead + first - low
-        masks = [written[s.position] for s in group if written[s.position] is not None]
-        if masks:
-            window.init = _init_mask(window, group, written)
+        if any(written[s.position] is not None for s in group):
+            window.written = _written(window, group, written)
     return windows, addresses
 
 
@@ -268,19 +273,34 @@ def _window(number: int, group: list[_Span]) -> Window:
     if not size:
         lead = 0
     window = Window(number, data, lead, size, name, first.array.itemsize, writable)
-    window.keep = [s.array for s in group]
+    window.spans = group
     return window
 
 
 def _bytes_at(address: int, size: int) -> Any:
     """Memory as uint8; whoever uses it keeps its owner alive."""
-    return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+    buffer: Any = (ctypes.c_uint8 * size).from_address(address)
+    return np.frombuffer(buffer, np.uint8)
 
 
-def _init_mask(window: Window, group: list[_Span], written: Sequence[Any]) -> Any:
-    mask = np.ones(len(window.data), bool)
-    if len(group) == 1:
-        given = written[group[0].position]
-        mask[window.lead : window.end] = given
-    return mask
+def _written(window: Window, group: list[_Span], given: Sequence[Any]) -> Written:
+    """What the caller says of the bytes of a group of arrays: written, where anyone says so."""
+    found = Written(len(window.data), 1, 1, None)
+    low = min(s.low for s in group) - window.lead
+    for span in group:
+        flags = given[span.position]
+        share = slice(span.low - low, span.high - low)
+        found.flags[share] |= True if flags is None else flags
+    return found
 
+
+def _give_back(windows: dict[int, Window], args: Sequence[Any], written: Sequence[Any]) -> None:
+    """Bring the caller's flags up to date."""
+    for window in windows.values():
+        if window.written is None:
+            continue
+        low = min(s.low for s in window.spans) - window.lead
+        for span in window.spans:
+            if written[span.position] is not None:
+                share = slice(span.low - low, span.high - low)
+                written[span.position][:] = window.written.flags[share]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gpuops.cuda.sim.memory import GLOBALS, PARAMS, SHARED, WINDOW, Share, Window
 from gpuops.cuda.sim.ptx import Function, Module, Variable
+from gpuops.cuda.sim.regions import GLOBALS, PARAMS, SHARED, WINDOW, Share, Window
 
 __all__ = ["Layout", "lay_out"]
 
@@ -46,7 +46,9 @@ class Layout:
         found = [*self.shared]
         if dynamic:
             found.append(Share(self.dynamic, dynamic, "dynamic shared memory"))
-        end = self.dynamic + dynamic if dynamic else max((v.start + v.size for v in found), default=0)
+        end = (
+            self.dynamic + dynamic if dynamic else max((v.start + v.size for v in found), default=0)
+        )
         return found, -(-(end + 16) // 16) * 16
 
 
@@ -58,7 +60,9 @@ def readable(symbol: str) -> str:
     """
     if not symbol.startswith("_Z"):
         return symbol
-    match = re.search(r"E(\d+)(\w+)$", symbol) or re.search(r"^_ZN?L?(?:\d+\w*?)??(\d+)(\w+)$", symbol)
+    match = re.search(r"E(\d+)(\w+)$", symbol) or re.search(
+        r"^_ZN?L?(?:\d+\w*?)??(\d+)(\w+)$", symbol
+    )
     return match[2][: int(match[1])] if match else symbol
 
 

@@ -9,16 +9,18 @@ import numpy as np
 
 from gpuops.cuda.sim import atomics, printf, warp
 from gpuops.cuda.sim.access import Access
+from gpuops.cuda.sim.async_copy import Copies, Phases
 from gpuops.cuda.sim.barrier import Barriers, Waiting
 from gpuops.cuda.sim.clock import Clock
 from gpuops.cuda.sim.frame import Frame, Lanes, Topology
-from gpuops.cuda.sim.memory import Memory, Window
+from gpuops.cuda.sim.memory import Memory
 from gpuops.cuda.sim.program import Program
+from gpuops.cuda.sim.regions import WINDOW, WORKSPACE, Window
 
 __all__ = ["Machine", "Stop"]
 
 
-class Stop(Exception):  # noqa: N818 (the scheduler turns it into the public error)
+class Stop(Exception):
     """The kernel executed something that ends it.
 
     Args:
@@ -74,6 +76,8 @@ class Machine:
         self._shared_bytes = shared_bytes
         self.top: Topology
         self.barriers: Barriers
+        self.copies: Copies
+        self.phases = Phases(memory)
 
     # -- memory ------------------------------------------------------------------------------
 
@@ -98,7 +102,7 @@ class Machine:
         out = np.empty(n, access.dtype) if wanted else None
         memory = self.memory
         for region, some, at, moved, low, high, positions in memory.locate(access, lanes, address):
-            if region.__class__ is Window and not region.writable:  # type: ignore[attr-defined]
+            if region.__class__ is Window and not region.writable:
                 memory.read_only(access, region, some)
             reads = operation != "exch"
             memory.note(access, region, some, at, moved, low, high, reads)
@@ -188,6 +192,8 @@ class Machine:
             "%dynamic_smem_size": self._shared_bytes,
             "%total_smem_size": self._shared_bytes,
             "%nsmid": 1,
+            "%envreg1": WORKSPACE << WINDOW >> 32,
+            "%envreg2": WORKSPACE << WINDOW & 0xFFFFFFFF,
             "%nwarpid": self.top.warps_per_block,
         }
         return np.uint32(known.get(name, 0))
@@ -239,5 +245,3 @@ def _indices(at: Any, moved: int, access: Access, n: int) -> Any:
     if at.__class__ is np.ndarray:
         return at + (moved >> access.shift) if moved else at
     return np.full(n, int(at))
-
-

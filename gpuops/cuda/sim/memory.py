@@ -8,333 +8,17 @@ local memory have windows of their own in the generic address space.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from gpuops.cuda.sim.access import Access
 from gpuops.cuda.sim.frame import Lanes
-from gpuops.cuda.sim.shadow import Shadow
+from gpuops.cuda.sim.regions import LOCAL, SHARED, WINDOW, Fault, Region, Shares, Window
 
-__all__ = [
-    "GLOBALS",
-    "LOCAL",
-    "PARAMS",
-    "SHARED",
-    "WINDOW",
-    "Fault",
-    "Memory",
-    "Region",
-    "Share",
-    "Shares",
-    "Window",
-]
-
-WINDOW = 40
-"""Addresses of one window differ in their lowest 40 bits only."""
-GLOBALS = 1 << 12
-"""Number of the first window of a module's own variables; arguments have lower numbers."""
-PARAMS = 1 << 13
-"""Number of the window of the kernel's parameters."""
-SHARED, LOCAL = 1 << 60, 1 << 61
-"""Where shared and local memory begin in the generic address space."""
+__all__ = ["Memory", "Overwrite"]
 
 _U8 = np.uint64
-_POISON = 0xFF  # what memory nobody has written reads as
-
-
-class Fault(Exception):  # noqa: N818 (the machine turns it into the public error)
-    """An access that is wrong by itself.
-
-    Args:
-        kind: as of `SimulationError`.
-        problem: in words.
-        access: the instruction.
-        lane: the thread.
-    """
-
-    def __init__(self, kind: str, problem: str, access: Access, lane: int) -> None:
-        super().__init__(problem)
-        self.kind, self.problem, self.access, self.lane = kind, problem, access, lane
-
-
-class Region:
-    """Bytes that can be seen as elements of any type, with an optional shadow.
-
-    Args:
-        data: (bytes,) uint8.
-
-    Attributes:
-        shadow: finds races; None where there can be none.
-        init: (granules,) whether bytes have been written; None where that does not matter.
-        grain: bytes of a granule of `init`.
-    """
-
-    def __init__(self, data: Any) -> None:
-        self.data = data
-        self._views: dict[Any, Any] = {}
-        self.shadow: Shadow | None = None
-        self.init: Any = None
-        self.grain = 1
-
-    def units(self, access: Access) -> Any:
-        """The memory as elements of an access; vectors are rows."""
-        key = access.dtype, access.count
-        found = self._views.get(key)
-        if found is None:
-            usable = len(self.data) // access.bytes * access.bytes
-            found = self.data[:usable].view(access.dtype)
-            if access.count > 1:
-                found = found.reshape(-1, access.count)
-            self._views[key] = found
-        return found
-
-
-class Window(Region):
-    """An allocation of global memory, as much of it as the kernel was given.
-
-    Args:
-        number: of the window.
-        data: its bytes, from an address that is a multiple of 256 before the first valid one.
-        lead: bytes before the first valid one.
-        size: valid bytes.
-        name: in messages, such as ``"argument 2 (float32[1000])"``.
-        itemsize: bytes of an element, for messages.
-        writable: whether the kernel may write.
-    """
-
-    def __init__(
-        self,
-        number: int,
-        data: Any,
-        lead: int,
-        size: int,
-        name: str,
-        itemsize: int = 1,
-        writable: bool = True,
-    ) -> None:
-        super().__init__(data)
-        self.origin = number << WINDOW
-        self.base = _U8(self.origin)
-        self.lead, self.size, self.name = lead, size, name
-        self.itemsize, self.writable = itemsize, writable
-        self.end = lead + size
-        self.keep: Any = None  # whose memory it is
-
-    def where(self, offset: int) -> str:
-        """In words: what lies at an offset from the window's origin."""
-        inside = offset - self.lead
-        if self.itemsize > 1 and inside % self.itemsize:
-            return f"byte {inside} of {self.name}"
-        return f"element {inside // self.itemsize} of {self.name}"
-
-    def outside(self, offset: int, access: Access) -> str:
-        """In words: how far an access is from the valid bytes."""
-        start = offset - self.lead
-        stop = start + access.bytes
-        unit = self.itemsize
-        if start < 0 < stop or start < self.size < stop:
-            return f"bytes {start} to {stop - 1} of the {self.size} bytes of {self.name}"
-        distance = -start if start < 0 else start - self.size
-        side = "before the start of" if start < 0 else "past the end of"
-        if distance % unit:
-            return f"{distance} bytes {side} {self.name}"
-        count = distance // unit + (start >= 0)
-        return f"{count} element{'s' if count != 1 else ''} {side} {self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A variable in a block's shared memory or in a thread's local memory.
-
-    Attributes:
-        start: offset in the share of the block or thread.
-        size: bytes.
-        name: in messages.
-    """
-
-    start: int
-    size: int
-    name: str
-
-
-class Shares(Region):
-    """Memory of which every block or thread has an equal share.
-
-    Args:
-        count: how many shares.
-        stride: bytes of a share, a multiple of 16.
-        variables: in it.
-        what: ``"shared"`` or ``"local"``.
-    """
-
-    def __init__(self, count: int, stride: int, variables: list[Share], what: str) -> None:
-        super().__init__(np.full(count * stride, _POISON, np.uint8))
-        self.count, self.stride, self.variables, self.what = count, stride, variables, what
-        self._bases: dict[int, Any] = {}
-        self._complete: set[tuple[int, int]] = set()
-        self._recent: dict[int, tuple[Any, ...]] = {}
-
-    def track(self, grain: int) -> None:
-        """Record which granules have been written."""
-        self.grain = grain
-        self.init = np.zeros(len(self.data) // grain, bool)
-
-    def reset(self) -> None:
-        """Forget everything: the memory goes to other blocks."""
-        self.data[:] = _POISON
-        self.init[:] = False
-        self._complete.clear()
-        self._recent.clear()
-
-    def bases(self, owner: Any, access: Access) -> Any:
-        """Where the shares of these owners begin, in units of the access."""
-        return owner * (self.stride // access.bytes)
-
-    def find(self, access: Access, lanes: Lanes, address: Any, owner: Any) -> tuple[Any, int, int]:
-        """(units, first byte in the share, byte after the last) of an access.
-
-        Args:
-            access: the instruction.
-            lanes: the threads.
-            address: an offset in the share, without that of the instruction.
-            owner: each thread's share: an array, or an int if there is only one.
-
-        Raises:
-            Fault: out of bounds or misaligned.
-        """
-        offset, size = access.offset, access.bytes
-        if address.__class__ is not np.ndarray:
-            low = high = _signed(int(address) + offset)
-            self._check(access, lanes, address, low, high, low)
-            return owner * (self.stride // size) + (low >> access.shift), low, low + size
-        recent = self._recent.get(id(address))
-        if recent is None or recent[0] is not address:
-            low, high = int(address.min()), int(address.max())
-            if high >> 40:
-                address = address & _U8(SHARED - 1)
-                low, high = int(address.min()), int(address.max())
-            every = int(np.bitwise_or.reduce(address))
-            if len(self._recent) > 8:
-                self._recent.clear()
-            recent = (address, low, high, every, {})
-            self._recent[id(address)] = recent
-        _, low, high, every, units = recent
-        self._check(access, lanes, address, low + offset, high + offset, every | (offset % size))
-        found = units.get((size, id(lanes)))
-        if found is None or found[0] is not lanes:
-            places = (address >> address.dtype.type(access.shift)).astype(np.int64)
-            if owner.__class__ is np.ndarray or owner:
-                places = places + owner * (self.stride // size)
-            found = units[size, id(lanes)] = lanes, places
-        return found[1], low + offset, high + offset + size
-
-    def _check(
-        self, access: Access, lanes: Lanes, address: Any, low: int, high: int, every: int
-    ) -> None:
-        size = access.bytes
-        for variable in self.variables:
-            if variable.start <= low and high + size <= variable.start + variable.size:
-                break
-        else:
-            self._check_each(access, lanes, address)
-        if every & (size - 1):
-            offsets = np.atleast_1d(address).astype(np.int64) + access.offset
-            k = int(np.argmax(offsets % size != 0))
-            raise Fault(
-                "MISALIGNED",
-                f"misaligned {access.words} at {self.name_of(int(offsets[k]))}, which is not at a "
-                f"multiple of {size}",
-                access,
-                int(lanes.index[k]),
-            )
-
-    def _check_each(self, access: Access, lanes: Lanes, address: Any) -> None:
-        offsets = np.atleast_1d(address).astype(np.int64) + access.offset
-        inside = np.zeros(len(offsets), bool)
-        for v in self.variables:
-            inside |= (offsets >= v.start) & (offsets + access.bytes <= v.start + v.size)
-        if not inside.all():
-            k = int(np.argmin(inside))
-            raise Fault(
-                "OUT-OF-BOUNDS",
-                f"out of bounds {access.words} at {self.name_of(int(offsets[k]))}",
-                access,
-                int(lanes.index[k]),
-            )
-
-    def name_of(self, offset: int) -> str:
-        """In words: what lies at an offset of the share."""
-        offset = _signed(offset)
-
-        def distance(v: Share) -> int:
-            return max(v.start - offset, offset - (v.start + v.size) + 1, 0)
-
-        if not self.variables:
-            return f"byte {offset} of {self.what} memory, of which the kernel has none"
-        near = min(self.variables, key=distance)
-        return f"byte {offset - near.start} of {self.what} {near.name} ({near.size} bytes)"
-
-    # -- initialisation ----------------------------------------------------------------------
-
-    def written(self, access: Access, at: Any, shift: int) -> None:
-        """Bytes of an access have been written."""
-        ratio = access.bytes // self.grain
-        if at.__class__ is np.ndarray:
-            at = at * ratio + shift
-        else:
-            at = int(at) * ratio
-        for k in range(ratio):
-            self.init[at + k] = True
-
-    def check_written(
-        self, access: Access, lanes: Lanes, at: Any, shift: int, low: int, high: int
-    ) -> None:
-        """Refuse a read of elements of which no byte has been written."""
-        key = low // self.grain, -(-high // self.grain)
-        if key in self._complete:
-            return
-        shares = self.init.reshape(self.count, -1)
-        if shares[:, key[0] : key[1]].all():
-            self._complete.add(key)
-            return
-        missing = missing_elements(self.init, access, at, shift, self.grain)
-        if missing is not None and missing.any():
-            k = int(np.argmax(np.broadcast_to(missing, (lanes.n,))))
-            place = int(at[k] if at.__class__ is np.ndarray else at) * access.bytes
-            offset = (place + shift * self.grain) % self.stride
-            raise Fault(
-                "UNINITIALISED",
-                f"uninitialised {access.words} at {self.name_of(offset)}, which nobody has written",
-                access,
-                int(lanes.index[k]),
-            )
-
-
-def missing_elements(init: Any, access: Access, at: Any, shift: int, grain: int) -> Any:
-    """For each thread whether an element that it needs has no written byte; None if that is
-    certain not to be so."""
-    per_element = max(access.size // grain, 1)
-    ratio = access.bytes // grain
-    start = at * ratio + shift if at.__class__ is np.ndarray else at * ratio
-    missing: Any = None
-    for element in range(access.count):
-        if not access.used[element % len(access.used)]:
-            continue
-        some: Any = False
-        for k in range(per_element):
-            some = some | init[start + element * per_element + k]
-        missing = ~some if missing is None else missing | ~some
-    return missing
-
-
-def _signed(offset: int) -> int:
-    """An offset that wrapped below zero, in 60 or in 32 bits, as a negative number."""
-    offset &= SHARED - 1
-    if offset >> 59:
-        return offset - SHARED
-    return offset - (1 << 32) if 1 << 31 <= offset < 1 << 32 else offset
 
 
 class Memory:
@@ -401,7 +85,7 @@ class Memory:
                 chosen = chosen[0]
             for *part, inner in self.locate(access, some, chosen):
                 found.append((*part, positions if inner is None else positions[inner]))
-        return found  # type: ignore[return-value]
+        return found
 
     def _in_shared(
         self, access: Access, lanes: Lanes, address: Any
@@ -502,7 +186,7 @@ class Memory:
         k = int(np.argmax(address & _U8(access.bytes - 1) != 0))
         number = int(address[k])
         window = self.windows[number >> WINDOW]
-        where = window.where(number - window.origin)
+        where = window.place(number - window.origin)
         problem = (
             f"misaligned {access.words} at {where}, whose address is not a multiple of "
             f"{access.bytes}"
@@ -530,8 +214,8 @@ class Memory:
     def _load_part(
         self, access: Access, region: Region, lanes: Lanes, at: Any, moved: int, low: int, high: int
     ) -> Any:
-        if region.init is not None:
-            self._check_init(access, region, lanes, at, moved, low, high)
+        if region.written is not None:
+            self.check_written(access, region, lanes, at, moved, low, high)
         if access.checked and region.shadow is not None:
             grain = region.shadow.grain
             region.shadow.access(access, lanes, at, moved // grain if moved else 0, low, high)
@@ -552,21 +236,20 @@ class Memory:
     def store(self, lanes: Lanes, address: Any, values: tuple[Any, ...], access: Access) -> None:
         """Write a value, or the elements of a vector."""
         for region, some, at, moved, low, high, positions in self.locate(access, lanes, address):
-            if region.__class__ is Window and not region.writable:  # type: ignore[attr-defined]
+            if region.__class__ is Window and not region.writable:
                 self.read_only(access, region, some)
             if access.checked and region.shadow is not None:
                 grain = region.shadow.grain
                 region.shadow.access(access, some, at, moved // grain if moved else 0, low, high)
-            if region.init is not None:
-                self._mark_init(access, region, at, moved)
+            if region.written is not None:
+                region.written.mark(access, some, at, moved)
+            mine = values
             if positions is not None:
-                values = tuple(
-                    v[positions] if v.__class__ is np.ndarray else v for v in values
-                )
+                mine = tuple(v[positions] if v.__class__ is np.ndarray else v for v in values)
             units = region.units(access)
             if at.__class__ is np.ndarray and moved:
                 at, units = _moved(at, units, moved, access)
-            self._put(access, some, units, at, values)
+            self._put(access, some, units, at, mine)
 
     def note(
         self,
@@ -586,17 +269,17 @@ class Memory:
         if access.checked and region.shadow is not None:
             grain = region.shadow.grain
             region.shadow.access(access, lanes, at, moved // grain if moved else 0, low, high)
-        if region.init is not None:
+        if region.written is not None:
             if reads:
-                self._check_init(access, region, lanes, at, moved, low, high)
-            self._mark_init(access, region, at, moved)
+                self.check_written(access, region, lanes, at, moved, low, high)
+            region.written.mark(access, lanes, at, moved)
 
     def _put(self, access: Access, lanes: Lanes, units: Any, at: Any, values: Any) -> None:
         """Write, and refuse different values for one place from one instruction."""
         columns = (units,) if access.count == 1 else tuple(units.T)
         many = lanes.n > 1
         for column, value in zip(columns, values, strict=True):
-            if at.__class__ is int or at.__class__ is not np.ndarray and at.__class__ is not slice:
+            if at.__class__ not in (np.ndarray, slice):
                 at = int(at)
                 if many and value.__class__ is np.ndarray:
                     column[at] = value[-1]
@@ -627,39 +310,24 @@ class Memory:
         problem = f"{access.words} to {region.name}, which is read-only"
         raise Fault("READ-ONLY", problem, access, int(lanes.index[0]))
 
-    def _check_init(
+    def check_written(
         self, access: Access, region: Region, lanes: Lanes, at: Any, moved: int, low: int, high: int
     ) -> None:
-        if isinstance(region, Shares):
-            region.check_written(access, lanes, at, moved // region.grain, low, high)
-            return
-        assert isinstance(region, Window)
-        if region.init[low:high].all():
+        """Refuse a read of what nobody has written."""
+        assert region.written is not None
+        k = region.written.missing(access, lanes, at, moved, low, high)
+        if k is None:
             return
         if at.__class__ is slice:
             at = np.arange(at.start, at.stop)
-        missing = missing_elements(region.init, access, at, 0, 1)
-        if missing is not None and np.any(missing):
-            k = int(np.argmax(np.broadcast_to(missing, (lanes.n,))))
-            place = int(at[k] if at.__class__ is np.ndarray else at) * access.bytes
-            raise Fault(
-                "UNINITIALISED",
-                f"uninitialised {access.words} at {region.where(place)}, which nobody has written",
-                access,
-                int(lanes.index[k]),
-            )
-
-    def _mark_init(self, access: Access, region: Region, at: Any, moved: int) -> None:
-        if isinstance(region, Shares):
-            region.written(access, at, moved // region.grain)
-        elif at.__class__ is slice:
-            region.init[at.start * access.bytes : at.stop * access.bytes] = True
-        else:
-            for k in range(access.bytes):
-                region.init[at * access.bytes + k] = True
+        byte = int(at[k]) * access.bytes + moved if at.__class__ is np.ndarray else low
+        if not isinstance(region, Window) and at.__class__ is not np.ndarray:
+            byte = int(at) * access.bytes
+        problem = f"uninitialised {access.words} at {region.place(byte)}, which nobody has written"
+        raise Fault("UNINITIALISED", problem, access, int(lanes.index[k]))
 
 
-class Overwrite(Exception):  # noqa: N818 (the machine turns it into the public error)
+class Overwrite(Exception):
     """Threads wrote different values to one place in one instruction.
 
     Args:
@@ -674,7 +342,7 @@ class Overwrite(Exception):  # noqa: N818 (the machine turns it into the public 
 
 
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-_FIELDS = ("pc", "kind", "dtype", "size", "count", "space", "offset", "checked", "used")
+_FIELDS = ("pc", "kind", "dtype", "size", "count", "space", "offset", "checked", "used", "copies")
 
 
 def _moved(at: Any, units: Any, moved: int, access: Access) -> tuple[Any, Any]:
@@ -703,4 +371,3 @@ def _steps(n: int, size: int) -> Any:
         length = 1 << max(16, math.ceil(math.log2(n + 1)))
         found = _STEPS[size] = np.arange(length, dtype=np.uint64) * _U8(size)
     return found[:n]
-

@@ -8,7 +8,8 @@ import struct
 import numpy as np
 
 from gpuops.cuda.sim.frame import Lanes
-from gpuops.cuda.sim.memory import LOCAL, WINDOW, Memory
+from gpuops.cuda.sim.memory import Memory
+from gpuops.cuda.sim.regions import LOCAL, WINDOW
 
 __all__ = ["Reader", "render", "string"]
 
@@ -59,7 +60,7 @@ def string(memory: Memory, address: int) -> str:
     rest = window.data[address - window.origin : window.end]
     ends = np.flatnonzero(rest == 0)
     stop = int(ends[0]) if len(ends) else len(rest)
-    return rest[:stop].tobytes().decode("utf-8", "replace")
+    return bytes(rest[:stop]).decode("utf-8", "replace")
 
 
 def render(text: str, arguments: Reader) -> str:

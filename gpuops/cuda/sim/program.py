@@ -5,19 +5,37 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from gpuops.cuda.sim import arith, convert, emit, emit_convert, emit_memory, emit_warp
+from gpuops.cuda.sim import (
+    arith,
+    convert,
+    emit,
+    emit_async,
+    emit_convert,
+    emit_memory,
+    emit_tensor,
+    emit_warp,
+    tensorcore,
+)
 from gpuops.cuda.sim.codegen import Builder, Unsupported
 from gpuops.cuda.sim.emit import Emitter
-from gpuops.cuda.sim.flow import CARRY, Block, analyse, without_guards
+from gpuops.cuda.sim.flow import (
+    CARRY,
+    Block,
+    analyse,
+    destinations,
+    sources,
+    without_guards,
+)
 from gpuops.cuda.sim.inline import flatten
 from gpuops.cuda.sim.layout import lay_out
-from gpuops.cuda.sim.memory import LOCAL, SHARED
 from gpuops.cuda.sim.ptx import SIZES, Instruction, Module
+from gpuops.cuda.sim.regions import LOCAL, SHARED
 
 __all__ = ["Program"]
 
@@ -26,11 +44,14 @@ _EMITTERS: dict[str, Emitter] = {
     **emit_convert.EMITTERS,
     **emit_memory.EMITTERS,
     **emit_warp.EMITTERS,
+    **emit_async.EMITTERS,
+    **emit_tensor.EMITTERS,
 }
 
 _HELPERS: dict[str, Any] = {
     **{name: getattr(arith, name) for name in arith.__all__},
     **{n: f for n, f in vars(convert).items() if callable(f) and not n.startswith("_")},
+    **{name: getattr(tensorcore, name) for name in tensorcore.__all__},
     "np": np,
     "FALSE": np.False_,
     "ZERO": np.uint32(0),
@@ -67,7 +88,7 @@ class Program:
         numbers: register -> number.
         homes: by number: the NumPy type a register has between blocks.
         kinds: register -> declared PTX type.
-        slots: (offset, type) of the parameters that the text reads, in the order of `Machine.params`.
+        slots: (offset, type) of the parameters that the text reads -> place in `Machine.params`.
         namespace: the globals of the generated functions.
     """
 
@@ -117,6 +138,28 @@ class Program:
         """The slot of a part of the parameter block that is read as `dtype`."""
         return self.slots.setdefault((offset, dtype), len(self.slots))
 
+    def carried(self, registers: list[str]) -> tuple[int, ...]:
+        """The numbers of those that only carry bytes, as `Access.copies`."""
+        found = tuple(self.numbers[r] if r in self._carriers else -1 for r in registers)
+        return found if any(n >= 0 for n in found) else ()
+
+    @cached_property
+    def _carriers(self) -> set[str]:
+        """Registers that loads fill and only stores to shared or local memory read."""
+        loaded: set[str] = set()
+        other: set[str] = set()
+        for block in self.blocks:
+            for _, x in block.code:
+                copy = x.op.startswith(("ld.shared", "ld.local"))
+                (loaded if copy else other).update(destinations(x, self.numbers))
+                if x.op.startswith(("st.shared", "st.local")):
+                    other.update(sources(replace(x, args=x.args[:1]), self.numbers))
+                else:
+                    other.update(sources(x, self.numbers))
+            if block.condition is not None:
+                other.add(block.condition)
+        return loaded - other
+
     @cached_property
     def grain(self) -> dict[str, int]:
         """Space -> bytes of the smallest element accessed there; at most 4."""
@@ -136,7 +179,9 @@ class Program:
     def fences(self) -> bool:
         """Whether any instruction releases what was written before it."""
         return any(
-            x.op.startswith(("fence", "membar")) or ".acq_rel" in x.op or ".release" in x.op
+            x.op.startswith(("fence", "membar", "mbarrier", "cp.async.mbarrier"))
+            or ".acq_rel" in x.op
+            or ".release" in x.op
             for x in self.function.code
         )
 

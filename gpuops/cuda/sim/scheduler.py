@@ -12,12 +12,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gpuops.cuda.sim import warp
+from gpuops.cuda.sim.async_copy import Copies
 from gpuops.cuda.sim.barrier import Barriers, Divergence
 from gpuops.cuda.sim.emit_warp import mask_of
 from gpuops.cuda.sim.flow import Block
 from gpuops.cuda.sim.frame import Frame, Lanes, Topology, bits, merge
 from gpuops.cuda.sim.machine import Machine, Stop
-from gpuops.cuda.sim.memory import Fault, Overwrite
+from gpuops.cuda.sim.memory import Overwrite
+from gpuops.cuda.sim.regions import Fault
 from gpuops.cuda.sim.report import SimulationError, Source
 from gpuops.cuda.sim.shadow import Race
 
@@ -78,6 +80,7 @@ class _Wave:
         self.turn = 0
         self.quiet = _Quiet(self)
         machine.top = top
+        machine.copies = Copies(machine.memory, top)
         machine.barriers = Barriers(top, machine.clock, self.put)
 
     def put(self, frame: Frame, index: int) -> None:
@@ -220,9 +223,7 @@ class _Wave:
         k = int(np.argmax(gone != 0))
         names = ", ".join(map(str, bits(int(gone[k]))))
         assert block.sync is not None
-        problem = (
-            f"{block.sync.op} with mask {int(masks[k]):#010x} names exited lanes ({names})"
-        )
+        problem = f"{block.sync.op} with mask {int(masks[k]):#010x} names exited lanes ({names})"
         self.fail("WARP-MASK", problem, block.last, int(lanes.index[k]))
 
     # -- errors ------------------------------------------------------------------------------
@@ -251,7 +252,7 @@ class _Wave:
             where = memory.shared.name_of(found.where)
         else:
             window = next(w for w in memory.windows.values() if w.shadow is found.shadow)
-            where = window.where(found.where)
+            where = window.place(found.where)
         before = f"the {found.other.words} by {self.who(found.other_lane)}"
         if found.pending:
             problem = (
@@ -344,7 +345,10 @@ class _Quiet:
             self.state, self.retake = None, _LOOK
         self.rounds += 1
         if self.work > _PATIENCE or self.total > _LIMIT:
-            self._fail(f"still running after {self.total} basic blocks, the last {self.work} of them without a change of memory")
+            self._fail(
+                f"still running after {self.total} basic blocks, the last {self.work} of them "
+                "without a change of memory"
+            )
         if self.rounds < _LOOK:
             return
         state = self._state()

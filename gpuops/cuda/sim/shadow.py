@@ -51,7 +51,7 @@ class Conflict(NamedTuple):
     pending: bool = False
 
 
-class Race(Exception):  # noqa: N818 (the machine turns it into the public error)
+class Race(Exception):
     """Carries a `Conflict` to where the message is written."""
 
     def __init__(self, conflict: Conflict) -> None:
@@ -87,7 +87,8 @@ class Shadow:
         self.filled = False
         self.latest = 0  # time of the last access that was filled in
         self.write_time: Any = None
-        self.pending: Any = None
+        self.pending: Any = None  # by granule: time of a copy that nobody has waited for
+        self.outstanding = 0  # copies that nobody has waited for
 
     # -- the cheap way -----------------------------------------------------------------------
 
@@ -112,7 +113,7 @@ class Shadow:
         clock.now += 1
         clock.events.append(access)
         floor = clock.floor if self.per_block or clock.single_block else clock.launch_floor
-        if self.latest > floor or self.pending is not None:
+        if self.latest > floor or self.outstanding:
             self._precise(access, lanes, at, shift, clock.now)
             return
         noted = self.noted
@@ -174,7 +175,7 @@ class Shadow:
 
     def _check(self, access: Access, lanes: Lanes, where: Any) -> None:
         kind = access.kind
-        if self.pending is not None and self.pending[where].any():
+        if self.outstanding and self.pending[where].any():
             self._pending_race(access, lanes, where)
         time, lane = self.write_time[where], self.writer[where]
         hot = self._hot(time, lane, lanes)
@@ -204,9 +205,7 @@ class Shadow:
         in_block = here & (lane >= 0) & (top.block_of[resident] == lanes.block)
         ordered = in_block & (time <= clock.block_sync[lanes.block])
         ordered |= (
-            in_block
-            & (top.warp_of[resident] == lanes.warp)
-            & (time <= clock.warp_sync[lanes.warp])
+            in_block & (top.warp_of[resident] == lanes.warp) & (time <= clock.warp_sync[lanes.warp])
         )
         if clock.fences:
             ordered |= here & (lane >= 0) & (time <= clock.released[resident])
@@ -215,7 +214,7 @@ class Shadow:
     def _check_one(self, access: Access, lanes: Lanes, where: int) -> None:
         """`_check` for a single thread, without NumPy's price per call."""
         kind, me = access.kind, int(lanes.index[0])
-        if self.pending is not None and self.pending[where]:
+        if self.outstanding and self.pending[where]:
             self._pending_race(access, lanes, where)
         time = int(self.write_time[where])
         if time and self._hot_one(time, lane := int(self.writer[where]), me, lanes):
@@ -271,7 +270,8 @@ class Shadow:
         if lanes.n == 1 and where.__class__ is not slice:
             self._record_read(me, int(where), time, lanes)
             return
-        low = high = me
+        low: Any = me
+        high: Any = me
         old_time, old_low, old_high = (
             self.read_time[where],
             self.reader_low[where],
@@ -308,25 +308,26 @@ class Shadow:
     # -- asynchronous copies -----------------------------------------------------------------
 
     def issue(self, access: Access, lanes: Lanes, at: Any, shift: int) -> list[Any]:
-        """Mark what an asynchronous copy will write, until `arrive`; gives the granules."""
+        """Mark what an asynchronous copy writes, until `arrive`; gives the granules."""
         self._fill()
         if self.pending is None:
             self.pending = np.zeros(self.count, np.int64)
         found = self._granules(access, lanes, at, shift)
         for where in found:
             self.pending[where] = self.clock.now
+        self.outstanding += lanes.n
         return found
 
-    def arrive(self, granules: list[Any], lanes: Any) -> None:
-        """The copies to these granules are complete for the threads `lanes` that waited."""
+    def arrive(self, granules: list[Any], lanes: Any, access: Access) -> None:
+        """The threads `lanes` have waited for their copies to these granules."""
         self.clock.now += 1
-        self.clock.events.append(self.clock.events[-1])
+        self.clock.events.append(access)
         for where in granules:
-            self.clock.events[self.clock.now] = self.clock.events[int(np.max(self.pending[where]))]
             self.pending[where] = 0
             self.write_time[where] = self.clock.now
             self.writer[where] = lanes
         self.latest = self.clock.now
+        self.outstanding -= len(lanes)
 
     def _pending_race(self, access: Access, lanes: Lanes, where: Any) -> None:
         marked = np.atleast_1d(self.pending[where])
@@ -346,6 +347,8 @@ class Shadow:
         """Resident blocks leave: forget those of their accesses that were released."""
         if self.per_block:
             self.noted.clear()
+            if self.outstanding:
+                self.pending[:] = self.outstanding = 0
             return
         clock = self.clock
         if not clock.fences:
