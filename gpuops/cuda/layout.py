@@ -66,17 +66,7 @@ def copy_with_layout(x: np.ndarray, device: str | Device) -> Any:
     there = asarray(span, device=device)
     if xp is np or isinstance(there, SimulatedArray):
         cls = SimulatedArray if isinstance(there, SimulatedArray) else np.ndarray
-        there = _aligned(there)
         found = np.ndarray.__new__(cls, x.shape, x.dtype, there, start, x.strides)
         found.flags.writeable = x.flags.writeable
         return found
     return xp.ndarray(x.shape, x.dtype, there.data + start, x.strides)
-
-
-def _aligned(span: np.ndarray) -> np.ndarray:
-    """The same bytes at a multiple of the alignment, as a GPU's allocator would place them."""
-    roomy = np.empty(span.size + _ALIGNMENT, np.uint8).view(type(span))
-    shift = -roomy.ctypes.data % _ALIGNMENT
-    placed = roomy[shift : shift + span.size]
-    placed[...] = span
-    return placed

@@ -209,7 +209,8 @@ def _min_max(name: str) -> Emitter:
             values = [b.read(o, kind) for o in x.args[1:]]
             b.write(x.args[0], f"np.{name}imum({', '.join(values)})", kind)
             return
-        function = f"np.{name}imum" if "NaN" in parts else f"np.f{name}"
+        least = "least" if name == "min" else "greatest"
+        function = f"np.{name}imum" if "NaN" in parts else least
         count = len(x.args) - 1
         text = (
             f"{function}({{}}, {{}})" if count == 2 else f"{function}({function}({{}}, {{}}), {{}})"

@@ -57,14 +57,13 @@ def _ld(b: Builder, x: Instruction) -> None:
         raise Unsupported(x.op)
     base, offset = b.address(x.args[1])
     access = _access(b, x, READ, offset, registers)
-    if len(registers) == 1:
-        b.write(registers[0], f"M.load(L, {base}, {access})", element)
-        return
     names = [b.name() for _ in registers]
     b.line(f"{', '.join(names)} = M.load(L, {base}, {access})")
     for register, name in zip(registers, names, strict=True):
         if register != "_":
             b.write(register, name, element)
+    if b.program.fences and _UNCHECKED.intersection(x.parts):
+        b.line("M.acquire(L)")
 
 
 def _ld_param(b: Builder, x: Instruction, registers: list[str], element: str) -> bool:

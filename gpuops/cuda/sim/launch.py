@@ -122,6 +122,8 @@ def _private(
     copied = Copied(top.lanes)
     size, grain = len(memory.shared.data), program.grain["shared"]
     memory.shared.written = Written(size, grain, top.count, copied)
+    if any(v.zeroed for v in variables):
+        memory.shared.reset()
     if races and variables:
         memory.shared.shadow = Shadow(clock, size, grain, stride, not program.shared_cas)
     count = top.lanes if program.layout.local_size else 1

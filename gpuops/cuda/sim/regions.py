@@ -151,11 +151,13 @@ class Share:
         start: offset in the share of the block or thread.
         size: bytes.
         name: in messages.
+        zeroed: whether it holds zeros when a block starts.
     """
 
     start: int
     size: int
     name: str
+    zeroed: bool = False
 
 
 class Shares(Region):
@@ -178,6 +180,12 @@ class Shares(Region):
         self.data[:] = _POISON
         if self.written is not None:
             self.written.reset()
+        for variable in self.variables:
+            if variable.zeroed:
+                share = slice(variable.start, variable.start + variable.size)
+                self.data.reshape(-1, self.stride)[:, share] = 0
+                if self.written is not None:
+                    self.written.always(share, self.stride)
         self._recent.clear()
 
     def find(self, access: Access, lanes: Lanes, address: Any, owner: Any) -> tuple[Any, int, int]:

@@ -7,28 +7,21 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from gpuops.cuda.geometry import Dim, launch_sizes
 from gpuops.cuda.nvrtc import CompileError, compile_ptx
 from gpuops.cuda.sim.launch import RESIDENT, launch
 from gpuops.cuda.sim.program import Program
 from gpuops.cuda.sim.ptx import parse
 from gpuops.cuda.sim.report import SimulationError, Source
-from gpuops.errors import ArgumentError
 
 if TYPE_CHECKING:
     from gpuops.cuda.kernel import Kernel
 
 __all__ = ["SimulationError", "run_ptx", "simulate"]
 
-Dim = int | tuple[int, ...]
-
 # The newest architecture whose PTX avoids what is not simulated (thread block clusters, bulk
 # copies), then what sources that need a newer one are compiled for.
 _ARCHS = ("compute_80", "compute_90", "compute_75")
-
-_MAX_GRID = (2**31 - 1, 65535, 65535)
-_MAX_BLOCK = (1024, 1024, 64)
 
 _programs: dict[Any, tuple[Program, Source]] = {}
 _lock = threading.Lock()
@@ -66,6 +59,7 @@ def simulate(
         CompileError: the source does not compile.
         SimulationError: the kernel does something wrong, or something that is not simulated.
 
+    >>> import numpy as np
     >>> from gpuops import cuda
     >>> scale = cuda.Kernel('''
     ... extern "C" __global__ void scale(float* x, float s, int n) {
@@ -84,8 +78,7 @@ def simulate(
     (0, 0, 0)
       at scale.cu:4: if (i <= n) x[i] *= s;
     """
-    blocks = _dimensions(kernel.name, "grid", grid, 0, _MAX_GRID)
-    threads = _dimensions(kernel.name, "block", block, 1, _MAX_BLOCK)
+    blocks, threads = launch_sizes(kernel.name, grid, block)
     program, source = _program(kernel)
     launch(
         program,
@@ -111,8 +104,7 @@ def run_ptx(
 ) -> None:
     """Run a kernel given as PTX text; options as of `gpuops.cuda.sim.launch.launch`."""
     program, source = _ptx_program(ptx, symbol)
-    blocks = _dimensions(symbol, "grid", grid, 0, _MAX_GRID)
-    threads = _dimensions(symbol, "block", block, 1, _MAX_BLOCK)
+    blocks, threads = launch_sizes(symbol, grid, block)
     launch(program, source, blocks, threads, args, shared_mem, **options)
 
 
@@ -122,26 +114,9 @@ def _ptx_program(ptx: str, symbol: str) -> tuple[Program, Source]:
     return Program(module, symbol), Source(symbol, f"{symbol}.ptx", "", module)
 
 
-def _dimensions(
-    kernel: str, what: str, given: Dim, least: int, most: tuple[int, int, int]
-) -> tuple[int, int, int]:
-    sizes = (given,) if isinstance(given, int | np.integer) else tuple(given)
-    if not 1 <= len(sizes) <= 3 or not all(isinstance(n, int | np.integer) for n in sizes):
-        raise ArgumentError(
-            f"Kernel {kernel!r}: {what} must be an int or a tuple of one to three, got {given!r}"
-        )
-    x, y, z = (*(int(n) for n in sizes), 1, 1)[:3]
-    if not all(least <= n <= limit for n, limit in zip((x, y, z), most, strict=True)):
-        raise ArgumentError(
-            f"Kernel {kernel!r}: {what} must be from {least} to {most} along x, y and z, "
-            f"got {given!r}"
-        )
-    return x, y, z
-
-
 def _program(kernel: Kernel) -> tuple[Program, Source]:
     """The kernel's program, made once for its source, name and options."""
-    key = kernel.source, kernel.name, kernel.filename, kernel._flags()
+    key = *kernel.program, kernel.name
     with _lock:
         found = _programs.get(key)
         if found is None:
@@ -150,16 +125,17 @@ def _program(kernel: Kernel) -> tuple[Program, Source]:
 
 
 def _make(kernel: Kernel) -> tuple[Program, Source]:
-    flags = (*kernel._flags(), "-lineinfo")
+    text, options, filename = kernel.program
+    flags = (*options, "-lineinfo")
     first: CompileError | None = None
     for arch in _ARCHS:
         try:
-            compiled = compile_ptx(kernel.source, arch, flags, (kernel.name,), kernel.filename)
+            compiled = compile_ptx(text, arch, flags, (kernel.name,), filename)
         except CompileError as error:
             first = first or error
             continue
         module = parse(compiled.code.decode())
         program = Program(module, compiled.lowered[kernel.name])
-        return program, Source(kernel.name, kernel.filename, kernel.source, module)
+        return program, Source(kernel.name, filename, text, module)
     assert first is not None
     raise first
