@@ -173,7 +173,7 @@ def test_races_are_those_of_the_oracle(steps: list[Step]) -> None:
 
 
 def test_the_oracle_itself() -> None:
-    """A neighbour's value needs a barrier, within a warp one of the warp; a block's own bytes none."""
+    """A neighbour's value needs a barrier, within a warp one of the warp; a thread's own none."""
 
     def exchange(distance: int, barrier: str) -> list[Step]:
         store = Step("write", "shared", 4, 1, 0, 0, 64, barrier)
