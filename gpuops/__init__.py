@@ -44,17 +44,16 @@ from gpuops.errors import (
 )
 from gpuops.infer import infer_schema
 from gpuops.library import Library
+from gpuops.lookup import get_kernel, set_kernel_enabled
 from gpuops.op import (
     CustomOp,
     custom_op,
     define,
-    get_kernel,
     impl,
     load_library,
     operators,
     register_fake,
     register_kernel,
-    set_kernel_enabled,
 )
 from gpuops.opaque import is_opaque_type, register_opaque_type
 from gpuops.packs import load_packs

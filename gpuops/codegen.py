@@ -231,7 +231,12 @@ def _item_test(table: CallTable, name: str, type_: Type, array: str) -> str:
     if base == "order":
         orders = table.name("orders", frozenset(ORDERS))
         return f"({kind} is {table.name('str', str)} and {name} in {orders})"
-    return f"{kind} is {table.name('opaque_' + base.replace('.', '_'), opaque.opaque_class(base))}"
+    return f"{kind} is {table.name('opaque_' + _word(base), opaque.opaque_class(base))}"
+
+
+def _word(base: str) -> str:
+    """A type's name as part of another name, different for every type: ``a.b`` is not ``a_b``."""
+    return base.replace("_", "__").replace(".", "_dot_")
 
 
 def _list_test(table: CallTable, name: str, type_: Type, device: str, array: str) -> str:
@@ -242,7 +247,10 @@ def _list_test(table: CallTable, name: str, type_: Type, device: str, array: str
         only = table.name(f"only_{array}{'_or_none' if type_.item_optional else ''}")
     else:
         allowed = _exact_types(type_.item)
-        only = table.name(f"only_{type_.base.replace('.', '_')}", allowed.issuperset)
+        only = table.name(
+            f"only_{_word(type_.base)}{'_or_none' if type_.item_optional else ''}",
+            allowed.issuperset,
+        )
     items = f"{only}({table.name('map', map)}({table.name('type', type)}, {name}))"
     return f"({kind}{length} and {items})"
 

@@ -248,7 +248,10 @@ def describe(value: Any) -> str:
         return "None"
     cls = type(value)
     name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__name__}"
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    try:
+        shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    except Exception:  # a property may raise anything; the error that is being made matters more
+        shape = dtype = None
     if isinstance(shape, tuple) and dtype is not None and cls.__module__ != "builtins":
         return f"{name} {dtype}[{', '.join(map(str, shape))}]"
     if cls in (list, tuple, dict, set, frozenset, bytes):

@@ -311,10 +311,12 @@ class _Hints:
             hint = hint.__forward_arg__
         if isinstance(hint, str):
             return self.resolve(self.evaluate(hint, where), where)
-        if hasattr(hint, "__value__") and type(hint).__name__ == "TypeAliasType":
+        if _is_alias(hint):
             return self.resolve(hint.__value__, where)
         origin = typing.get_origin(hint)
         arguments = typing.get_args(hint)
+        if _is_alias(origin):
+            return self.resolve(_substituted(origin, arguments), where)
         # The strings in Literal["a"] or Annotated[int, "a"] are values, not hints.
         if origin not in (*_LISTS, tuple, typing.Union, types.UnionType):
             return hint
@@ -338,8 +340,23 @@ class _Hints:
             )
 
 
+def _is_alias(hint: Any) -> bool:
+    """Whether a hint was made by a ``type`` statement (Python 3.12), which has no class here."""
+    return type(hint).__name__ == "TypeAliasType" and hasattr(hint, "__value__")
+
+
+def _substituted(alias: Any, arguments: tuple[Any, ...]) -> Any:
+    """What a generic alias, such as ``numpy.typing.NDArray`` from NumPy 2.5 on, stands for."""
+    value = alias.__value__
+    if value in alias.__type_params__:
+        return arguments[alias.__type_params__.index(value)]
+    return value[arguments] if getattr(value, "__parameters__", ()) else value
+
+
 def _is_unresolved(hint: Any) -> bool:
-    if isinstance(hint, (str, typing.ForwardRef)) or type(hint).__name__ == "TypeAliasType":
+    if isinstance(hint, (str, typing.ForwardRef)):
+        return True
+    if _is_alias(hint) or _is_alias(typing.get_origin(hint)):
         return True
     return any(_is_unresolved(argument) for argument in typing.get_args(hint))
 
@@ -349,6 +366,8 @@ def _globals_of(function: Any) -> dict[str, Any]:
     for _ in range(32):
         if hasattr(function, "py_func"):
             function = function.py_func
+        elif callable(declared := getattr(getattr(function, "operator", None), "function", None)):
+            function = declared  # an operator's call, whose own globals are its kernels
         elif isinstance(function, functools.partial):
             function = function.func
         elif isinstance(function, types.MethodType):

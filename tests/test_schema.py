@@ -205,6 +205,14 @@ def test_lists_of_dtypes_devices_and_orders(ns: str) -> None:
         operator(np.ones(1), [], [], ["Z"])
 
 
+# A7
+def test_the_names_that_torchs_schemas_have_for_dtypes_and_orders() -> None:
+    schema = parse_schema(
+        "(ScalarType[] a, Layout[] b, MemoryFormat[] c, Device d, Layout? e) -> ()"
+    )
+    assert str(schema) == "(dtype[] a, order[] b, order[] c, device d, order? e) -> ()"
+
+
 # A8
 @pytest.mark.parametrize(
     "given", [Tag.flexible_layout, [Tag.flexible_layout], (Tag.flexible_layout,)]
