@@ -3,7 +3,8 @@
 For ``scale(float* x, float s, long long n)`` and CuPy arrays the source of the launch is::
 
     def launch(blocks, threads, args, shared_mem):
-        if len(args) == 3 and shared_mem <= plain_shared and not debug.contexts:
+        if (type(args) is tuple and len(args) == 3 and shared_mem <= plain_shared
+                and not debug.contexts):
             (a0, a1, a2,) = args
             if (
                 (type(a0) is array and a0.dtype is float32 and a0._c_contiguous or a0 is None)
@@ -141,7 +142,7 @@ def _parts(
 
 def _checked(condition: str, parts: Sequence[tuple[str, str]]) -> list[str]:
     """Lines after which `values` are the converted arguments, at an indentation of 16."""
-    lines = [f"    if len(args) == {len(parts)}{condition}:"]
+    lines = [f"    if type(args) is tuple and len(args) == {len(parts)}{condition}:"]
     if parts:
         lines.append(f"        ({', '.join(f'a{i}' for i in range(len(parts)))},) = args")
     lines.append("        if (")

@@ -174,10 +174,15 @@ class KernelSignature:
             as NumPy scalars of the parameter's type; structs as NumPy arrays of one element.
 
         Raises:
-            ArgumentError: the number of arguments is wrong; a pointer is given for a number or the
-                reverse; a number does not fit; an array has another dtype, or is not C-contiguous.
-                It names the kernel and the parameter.
+            ArgumentError: `args` is no tuple or list; their number is wrong; a pointer is given
+                for a number or the reverse; a number does not fit; an array has another dtype, or
+                is not C-contiguous. It names the kernel and the parameter.
         """
+        if not isinstance(args, tuple | list):
+            raise ArgumentError(
+                f"Kernel {self.kernel!r}: args must be a tuple or a list, got {_describe(args)}"
+                f"{self._place()}"
+            )
         if len(args) != len(self.parameters):
             raise ArgumentError(
                 f"Kernel {self.kernel!r} takes {len(self.parameters)} arguments, got {len(args)}: "

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import inspect
 import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -407,7 +410,44 @@ def test_the_generated_launch_can_be_read(cupy: StandIn) -> None:
     source = inspect.getsource(kernel._launch)
     assert source.startswith(
         "def launch(blocks, threads, args, shared_mem):\n"
-        "    if len(args) == 1 and shared_mem <= plain_shared and not debug.contexts and "
-        "threads[0] * threads[1] * threads[2] <= max_threads:\n"
+        "    if type(args) is tuple and len(args) == 1 and shared_mem <= plain_shared "
+        "and not debug.contexts and threads[0] * threads[1] * threads[2] <= max_threads:\n"
     )
     assert "return function(blocks, threads, values, shared_mem)" in source
+
+
+ENCODED = """
+import ctypes, numpy as np, cupy.cuda.function as function
+from gpuops.cuda.launcher import _encoders
+encoders = _encoders(function)
+for name, encode in encoders.items():
+    kind = np.dtype(name)
+    if kind.kind == "f":
+        values = [1.5, -0.0]
+    else:
+        limits = np.iinfo(kind) if kind.kind in "iu" else None
+        values = [limits.min, limits.max, 7] if limits else [True, False]
+    for value in values:
+        made = encode(int(value) if kind.kind in "iu" else value)
+        if isinstance(made, function.CPointer):
+            found = ctypes.string_at(made.ptr, kind.itemsize)
+            assert found == np.array(value, kind).tobytes(), (name, value, found)
+        else:
+            assert type(made) is float
+for name, value in (("int64", 2**63), ("uint64", 2**64), ("uint64", -1), ("int64", -2**63 - 1)):
+    try:
+        encoders[name](value)
+    except OverflowError:
+        continue
+    raise AssertionError((name, value))
+print(sorted(encoders))
+"""
+
+
+def test_what_cupy_is_handed_has_the_numbers_bytes() -> None:
+    """CuPy's own classes, which need no GPU; in a process of its own, as they import CuPy."""
+    if importlib.util.find_spec("cupy") is None:
+        pytest.skip("CuPy is not installed")
+    done = subprocess.run([sys.executable, "-c", ENCODED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "'int32'" in done.stdout and "'uint64'" in done.stdout

@@ -267,6 +267,13 @@ def test_a_list_of_arguments_is_fine() -> None:
     assert quick[0] is X and type(quick) is tuple
 
 
+@pytest.mark.parametrize("args", [np.zeros((4, 2), np.float32), "abcd", {1, 2, 3, 4}, None])
+def test_arguments_that_are_no_sequence(args: Any) -> None:
+    """An array of four rows would unpack into four arrays."""
+    with pytest.raises(ArgumentError, match="Kernel 'scale': args must be a tuple or a list, got"):
+        check("scale", args)
+
+
 def test_null_and_unchecked_pointers() -> None:
     strided = X[::2]
     found = check("scale", (None, cuda.pointer(strided), 2.0, 4))
@@ -414,7 +421,7 @@ def test_names_never_fail(text: str) -> None:
 def test_its_source_can_be_read() -> None:
     quick = make_checker(signature("scale"), np.ndarray)
     source = inspect.getsource(quick)
-    assert source.startswith("def check(args):\n    if len(args) == 4:")
+    assert source.startswith("def check(args):\n    if type(args) is tuple and len(args) == 4:")
     assert "type(a0) is array and a0.dtype is float32 and a0.flags.c_contiguous or" in source
     with pytest.raises(ArgumentError) as caught:
         quick((X, X, X, X))
