@@ -198,7 +198,7 @@ def test_arrays_on_several_devices(two_gpus: StandIn) -> None:
 
 
 def test_no_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "cupy", None)
+    monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(DeviceError, match="to launch 'scale<float>' takes CuPy: pip install"):
         scale()(1, 1, ())
 
