@@ -42,7 +42,7 @@ class Kernel:
 
     Args:
         source: CUDA C++ text; or a file ending in ``.cu``, as a string or a path, relative to
-            the file of the module that calls (in an interactive session to the current folder).
+            the file of the module that calls (typed interactively, to the current folder).
             Headers beside the file are found.
         name: of the function: one declared ``extern "C"``, or a C++ name expression such as
             ``"scale<float, 256>"``, whose template is instantiated.
