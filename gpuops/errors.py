@@ -23,13 +23,16 @@ __all__ = [
     "FakeDataError",
     "FakeMixError",
     "GpuopsError",
+    "GradientError",
     "GraphError",
     "Location",
     "MutationError",
     "NoFakeError",
+    "NoGradientError",
     "NoKernelError",
     "OperatorNotFoundError",
     "OverloadError",
+    "PytreesNotInstalledError",
     "RegistrationError",
     "ReturnError",
     "SchemaError",
@@ -111,6 +114,25 @@ class UnknownSizeError(GpuopsError, RuntimeError):
 
 class SymbolsNotInstalledError(GpuopsError, ImportError):
     """Symbolic sizes need SymPy, which is not installed."""
+
+
+class PytreesNotInstalledError(GpuopsError, ImportError):
+    """Gradients and batching need optree, which is not installed."""
+
+
+class NoGradientError(GpuopsError, NotImplementedError):
+    """A gradient goes through an operator for which none is registered.
+
+    It is a `RuntimeError` too, as every `NotImplementedError` is.
+    """
+
+
+class GradientError(GpuopsError, RuntimeError, TypeError, ValueError):
+    """A gradient is not what it has to be: by number, structure, type or shape.
+
+    Also for what cannot be differentiated: a saved array that was written to, a second pass over a
+    graph that was freed.
+    """
 
 
 class TraceError(GpuopsError, RuntimeError):
