@@ -55,6 +55,7 @@ from gpuops.versions import array_version
 
 if TYPE_CHECKING:
     from gpuops import cuda as cuda
+    from gpuops import random as random
     from gpuops.cuda.transfer import asarray as asarray
 
 __version__ = "0.1.0"
@@ -102,6 +103,7 @@ __all__ = [
     "operators",
     "ops",
     "parse_schema",
+    "random",
     "register_fake",
     "register_kernel",
     "register_opaque_type",
@@ -110,7 +112,11 @@ __all__ = [
 ]
 
 # Imported when first asked for: who declares operators only does not pay for them.
-_LAZY = {"cuda": "gpuops.cuda", "asarray": "gpuops.cuda.transfer"}
+_LAZY = {
+    "cuda": "gpuops.cuda",
+    "random": "gpuops.random",
+    "asarray": "gpuops.cuda.transfer",
+}
 
 
 def __getattr__(name: str) -> Any:
