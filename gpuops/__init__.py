@@ -30,6 +30,7 @@ from gpuops.errors import (
     ReturnError,
     SchemaError,
     StaleOperatorError,
+    UsageError,
 )
 from gpuops.infer import infer_schema
 from gpuops.library import Library
@@ -85,6 +86,7 @@ __all__ = [
     "SchemaError",
     "StaleOperatorError",
     "Tag",
+    "UsageError",
     "array_version",
     "asarray",
     "cuda",

@@ -34,7 +34,7 @@ import numpy as np
 from gpuops import opaque
 from gpuops.conventions import returned_arguments
 from gpuops.devices import Device
-from gpuops.ops import call_name
+from gpuops.namespaces import call_name
 from gpuops.register import device_parameter
 from gpuops.registry import Operator
 from gpuops.schema import ORDERS, Parameter, Type
@@ -55,12 +55,15 @@ class CallTable:
     def __init__(self, operator: Operator) -> None:
         self.operator = operator
         self.schema = operator.schema
-        self.function_name = operator.name + ("_" if iskeyword(operator.name) else "")
+        unusable = iskeyword(operator.name) or operator.name == "__debug__"
+        self.function_name = operator.name + ("_" if unusable else "")
         self._taken = {parameter.name for parameter in self.schema.parameters}
         self._taken.add(self.function_name)
         self._names: dict[str, str] = {}
         # What the fixed names stand for; the kernels are filled in by dispatch.
         self.globals: dict[str, Any] = {}
+        # What stands in the place of a kernel that calls cannot go to quickly.
+        self.unquick: Callable[..., Any] | None = None
 
     def name(self, wanted: str, value: Any = None) -> str:
         """A global's name in the source; its value is set the first time."""
@@ -110,11 +113,7 @@ def _source(table: CallTable) -> str:
         conditions = [test for p in schema.parameters if (test := _test(table, p, "", ""))]
         lines += _branch(table, "default", None, conditions, passed)
     call = f"{table.name('slow')}({_passed(table, quick=False)})"
-    if schema.mutated:
-        out = _local(table, "out")
-        lines += [f"    {out} = {call}", *_bump(table, "    "), f"    return {out}"]
-    else:
-        lines.append(f"    return {call}")
+    lines.append(f"    return {call}")
     return "\n".join(lines) + "\n"
 
 

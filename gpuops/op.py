@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from gpuops import infer, register
@@ -14,11 +15,12 @@ from gpuops.errors import (
     NoKernelError,
     RegistrationError,
     SchemaError,
+    UsageError,
     describe,
 )
 from gpuops.library import Library
 from gpuops.registry import Kernel, Operator, Registration, as_operator, registry
-from gpuops.schema import MISSING, Schema, parse_qualname
+from gpuops.schema import MISSING, Parameter, Schema, check_default, parse_qualname
 from gpuops.schema_parser import parse_schema
 from gpuops.tags import Tag
 
@@ -151,7 +153,7 @@ def custom_op(
         SchemaError: a malformed name, a type hint that operators cannot have, a schema that
             disagrees with `fn` or `mutates_args`, tags that do not go with the schema.
         DeviceError: an unknown device type.
-        TypeError: `name` is no string, or `fn` is not callable.
+        UsageError: `name` is no string, or `fn` is not callable.
         RegistrationError: a `Library` defines an operator of that name.
 
     >>> import numpy as np
@@ -170,7 +172,7 @@ def custom_op(
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         if not callable(function):
-            raise TypeError(f"custom_op({name}) takes a function, got {describe(function)}")
+            raise UsageError(f"custom_op({name}) takes a function, got {describe(function)}")
         if schema is None:
             parsed = _inferred(name, function, mutates_args)
         else:
@@ -252,28 +254,47 @@ def _check_signature(
         )
     for declared in schema.parameters:
         default = signature.parameters[declared.name].default
-        if default is kinds.empty:
-            continue
-        same = declared.has_default and (
-            default is declared.default or repr(default) == repr(declared.default)
-        )
-        if not same and not (declared.has_default and bool(default == declared.default)):
+        if default is not kinds.empty and not _same_default(declared, default):
             fail(
                 f"argument {declared.name!r} has the default {default!r} in the function and "
                 f"{'none' if declared.default is MISSING else repr(declared.default)} in the schema"
             )
 
 
+def _same_default(declared: Parameter, default: Any) -> bool:
+    """Whether a function's default is the declared one, in whatever way it is written."""
+    if not declared.has_default:
+        return False
+    try:
+        default = check_default(declared.type, default, declared.name)
+    except SchemaError:
+        return False
+    # A list that holds NaN is not equal to another one.
+    return bool(default == declared.default) or repr(default) == repr(declared.default)
+
+
 def _finish_call(operator: Operator, function: Callable[..., Any]) -> Callable[..., Any]:
     """The operator's call, made to look like the function that was decorated."""
     call: Any = operator.call
-    call.__name__ = getattr(function, "__name__", operator.name)
-    call.__doc__ = function.__doc__
+    named = function.func if isinstance(function, partial) else function
+    call.__name__ = str(getattr(named, "__name__", operator.name))
+    call.__doc__ = named.__doc__
     try:
-        call.__signature__ = infer.signature_of(function)
+        signature = infer.signature_of(function)
     except ValueError:
         call.__doc__ = call.__doc__ or str(operator.schema)
-    call.__annotations__ = dict(getattr(function, "__annotations__", {}))
+    else:
+        # A written schema may have defaults that the function leaves to it.
+        declared = {parameter.name: parameter for parameter in operator.schema.parameters}
+        call.__signature__ = signature.replace(
+            parameters=[
+                parameter.replace(default=declared[name].default)
+                if declared[name].has_default and parameter.default is parameter.empty
+                else parameter
+                for name, parameter in signature.parameters.items()
+            ]
+        )
+    call.__annotations__ = dict(getattr(named, "__annotations__", {}))
     methods = _Methods(operator)
     call.register_kernel = methods.register_kernel
     call.register_fake = methods.register_fake
@@ -385,7 +406,7 @@ def register_kernel(
     Raises:
         OperatorNotFoundError: there is no such operator.
         DeviceError: an unknown device type.
-        TypeError: `func` is not callable.
+        UsageError: `func` is not callable.
         RegistrationError: it cannot take the operator's arguments.
         SchemaError: the operator takes neither arrays nor a ``device`` argument.
     """
@@ -455,7 +476,7 @@ def register_fake(
 
     Raises:
         OperatorNotFoundError: there is no such operator.
-        TypeError: `func` is not callable.
+        UsageError: `func` is not callable.
         RegistrationError: there is one already and `allow_override` is False, or `func` cannot
             take the operator's arguments.
 
@@ -515,7 +536,7 @@ class SavedKernel:
         Raises:
             RegistrationError: its registration was undone.
         """
-        if not self._kernel.alive:
+        if not self._kernel.alive or self.operator.gone is not None:
             raise RegistrationError(
                 f"the saved {self.device_type or 'default'} kernel of {self.operator.qualname}, "
                 f"registered at {self.location}, has been invalidated: its registration was undone "
@@ -544,11 +565,12 @@ def get_kernel(op: OpLike, device_type: str | None = None) -> SavedKernel:
     Raises:
         OperatorNotFoundError: there is no such operator.
         DeviceError: an unknown device type.
+        UsageError: `device_type` is no string.
         NoKernelError: there is no such kernel.
     """
     operator = as_operator(op)
-    (key,) = register.kernel_devices(device_type, f"get_kernel({operator.qualname})")
-    kernel = operator.kernel(key) or operator.kernel(None)
+    key = register.kernel_device(device_type, f"get_kernel({operator.qualname})")
+    kernel = operator.effective_kernel(key)
     if kernel is None:
         have = ", ".join(operator.kernel_table()) or "none"
         raise NoKernelError(
@@ -565,10 +587,18 @@ def set_kernel_enabled(
     Only calls of this thread (or asynchronous task) are concerned. While a kernel is off, the
     default kernel serves its device. A device type without a kernel changes nothing, which is
     logged, as is a kernel that is in the wanted state already.
+
+    Raises:
+        OperatorNotFoundError: there is no such operator.
+        DeviceError: an unknown device type.
+        UsageError: `device_type` is no string, or `enabled` no bool.
     """
     operator = as_operator(op)
-    keys = register.kernel_devices(device_type, f"set_kernel_enabled({operator.qualname})")
-    return _switched(operator, keys[0], enabled)
+    where = f"set_kernel_enabled({operator.qualname})"
+    key = register.kernel_device(device_type, where)
+    if not isinstance(enabled, bool):
+        raise UsageError(f"{where}: enabled must be True or False, got {describe(enabled)}")
+    return _switched(operator, key, enabled)
 
 
 @contextmanager
@@ -592,13 +622,16 @@ def _switched(operator: Operator, key: str | None, enabled: bool) -> Iterator[No
         )
         yield
         return
-    token = switched_off.set(off - {pair} if enabled else off | {pair})
+    switched_off.set(off - {pair} if enabled else off | {pair})
     _count_switches(operator, 1)
     try:
         yield
     finally:
+        # Not reset() to what was before: contexts that are left in another order than they were
+        # entered in would bring back what has been left already.
+        now = switched_off.get()
+        switched_off.set(now | {pair} if enabled else now - {pair})
         _count_switches(operator, -1)
-        switched_off.reset(token)
 
 
 def _count_switches(operator: Operator, step: int) -> None:

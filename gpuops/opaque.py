@@ -7,13 +7,14 @@ nobody uses any more disappears from it.
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 import weakref
 from enum import Enum
 from typing import Any, Literal
 
-from gpuops.errors import SchemaError, describe
+from gpuops.errors import SchemaError, UsageError, describe
 from gpuops.locks import fork_safe
 
 __all__ = ["is_opaque_type", "opaque_class", "opaque_name", "register_opaque_type"]
@@ -38,7 +39,7 @@ def register_opaque_type(
             by ``==`` and have a hash.
 
     Raises:
-        TypeError: `cls` is no class, is a built-in type that schemas know already, or `typ` is
+        UsageError: `cls` is no class, is a built-in type that schemas know already, or `typ` is
             missing or unknown; a value type without ``__eq__`` and ``__hash__`` of its own.
         SchemaError: the name is malformed or taken by another class, or `cls` has one already.
 
@@ -48,18 +49,19 @@ def register_opaque_type(
     (True, True, False)
     """
     if not isinstance(cls, type):
-        raise TypeError(f"register_opaque_type takes a class, got {describe(cls)}")
+        raise UsageError(f"register_opaque_type takes a class, got {describe(cls)}")
     if cls in _REFUSED:
-        raise TypeError(
+        raise UsageError(
             f"{cls.__name__} cannot be an opaque type: schemas have it as a type already"
         )
     if typ not in ("reference", "value"):
-        raise TypeError(f"typ= must be 'reference' or 'value', got {typ!r}")
+        raise UsageError(f"typ= must be 'reference' or 'value', got {typ!r}")
     # `vars` would miss inherited methods, and a dataclass without a hash has the hash None.
     own_eq = getattr(cls, "__eq__", None) is not getattr(object, "__eq__", None)
     own_hash = getattr(cls, "__hash__", None) not in (None, getattr(object, "__hash__", None))
-    if typ == "value" and not (own_eq and own_hash):
-        raise TypeError(
+    # Members of an enumeration are equal if they are the same object, which is as good.
+    if typ == "value" and not (own_eq and own_hash) and not issubclass(cls, Enum):
+        raise UsageError(
             f"value type {cls.__qualname__} needs its own __eq__ and __hash__: "
             "a graph compares its constants"
         )
@@ -122,8 +124,9 @@ def _register_built_in(cls: type, name: str, typ: str) -> str:
 def opaque_class(name: str) -> type | None:
     """The class registered under a schema type name, or None."""
     found = _classes.get(name)
-    if found is None and name == "Generator" and "numpy.random" in sys.modules:
-        opaque_name(sys.modules["numpy.random"].Generator)
+    if found is None and name == "Generator":
+        # Only here: NumPy itself does not load its random numbers before they are asked for.
+        opaque_name(importlib.import_module("numpy.random").Generator)
         found = _classes.get(name)
     return found
 

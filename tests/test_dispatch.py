@@ -754,3 +754,64 @@ def test_an_array_decides_before_a_device_argument(ns: str, cupy: StandIn) -> No
     f.register_kernel("cuda", lambda x, device: (True, device.index or 0))
     assert f(cupy.ones(1), "cpu") == (True, 0)
     assert f(X, "cuda:1") == (False, 1)
+
+
+# L1, L5
+def test_contexts_may_be_left_in_any_order(ns: str) -> None:
+    f = custom_op(f"{ns}::f", returns(0), mutates_args=(), schema="(Array x) -> Array")
+    f.register_kernel("cpu", returns(1))
+    off, default_off = f.set_kernel_enabled("cpu", False), f.set_kernel_enabled(None, False)
+    off.__enter__(), default_off.__enter__()
+    with pytest.raises(NotImplementedError, match="cpu, default switched off"):
+        f(X)
+    off.__exit__(None, None, None)
+    assert f(X) == 1
+    default_off.__exit__(None, None, None)
+    with f.set_kernel_enabled("cpu", False):
+        assert f(X) == 0, "what was left in another order than it was entered is still off"
+    assert f(X) == 1
+
+
+# L2
+def test_what_set_kernel_enabled_and_get_kernel_refuse(switchable: Any) -> None:
+    for device in (["cpu", "cuda"], ("cpu",), 3):
+        with pytest.raises(TypeError, match="the device type must be one string or None, got"):
+            switchable.set_kernel_enabled(device, False)
+        with pytest.raises(TypeError, match="the device type must be one string or None, got"):
+            gpuops.get_kernel(switchable, device)
+    with pytest.raises(ValueError, match="Expected one of cpu, cuda"):
+        switchable.set_kernel_enabled("tpu", False)
+    with pytest.raises(TypeError, match="enabled must be True or False, got str 'no'"):
+        switchable.set_kernel_enabled("cpu", "no")
+
+
+def test_wrapper_registrations_are_undone_in_any_order(ns: str) -> None:
+    class Wrapped:
+        pass
+
+    f = custom_op(f"{ns}::f", returns(0), mutates_args=(), schema="(Array x) -> Array")
+    first = gpuops.register_wrapper(Wrapped, lambda operator, args, kwargs: "first", 1)
+    second = gpuops.register_wrapper(Wrapped, lambda operator, args, kwargs: "second", 1)
+    assert f(Wrapped()) == "second"
+    first.undo()
+    assert f(Wrapped()) == "second"
+    second.undo()
+    with pytest.raises(TypeError, match="Wrapped"):
+        f(Wrapped())
+
+
+@pytest.mark.parametrize(
+    ("cls", "interpreter", "level", "error", "message"),
+    [
+        (3, print, 1, TypeError, "register_wrapper takes a class, got int 3"),
+        (Low, 3, 1, TypeError, r"register_wrapper\(Low\): an interpreter is required to be a call"),
+        (Low, print, "1", TypeError, r"register_wrapper\(Low\): the level must be an int, got str"),
+        (np.ndarray, print, 1, RuntimeError, "these are arrays of 'cpu' kernels, and no wrapper"),
+    ],
+)
+def test_what_can_be_no_wrapper(
+    cls: Any, interpreter: Any, level: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        gpuops.register_wrapper(cls, interpreter, level)
+    assert isinstance(caught.value, gpuops.GpuopsError)
