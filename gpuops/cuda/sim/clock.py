@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from gpuops.cuda.sim.access import Access
 from gpuops.cuda.sim.frame import Lanes, Topology
 
 __all__ = ["Clock"]
@@ -35,7 +34,7 @@ class Clock:
     def __init__(self, single_block: bool, fences: bool) -> None:
         self.single_block, self.fences = single_block, fences
         self.now = 0
-        self.events: list[Access | None] = [None]
+        self.events: list[Any] = [None]
         self.launch_floor = self.wave_start = self.floor = 0
         self.block_sync: Any = None
         self.warp_sync: Any = None

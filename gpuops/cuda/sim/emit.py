@@ -373,8 +373,8 @@ def _mov(b: Builder, x: Instruction) -> None:
         narrow = b.constant(dtype_of(f"b{width}"))
         for k, part in enumerate(parts):
             if part != "_":
-                shifted = f"({value} >> {whole}({width * k}))" if k else value
-                b.write(part, f"{shifted}.astype({narrow})", f"b{width}")
+                piece = f"({value} >> {whole}({width * k}))" if k else value
+                b.write(part, f"{piece}.astype({narrow})", f"b{width}")
     else:
         b.move(destination, source, kind)
 

@@ -107,7 +107,8 @@ def _atom(b: Builder, x: Instruction) -> None:
         b.line("M.fence(L)")
     access = Access(b.pc, ATOMIC, dtype_of(element), sizes_of(element), 1, _space(parts), offset)
     wanted = returns and x.args[0] != "_" and b.is_read(x.args[0])
-    call = f"M.atomic(L, {base}, ({values},), {b.constant(access)}, {operation!r}, {element!r}, {wanted})"
+    what = f"{b.constant(access)}, {operation!r}, {element!r}, {wanted}"
+    call = f"M.atomic(L, {base}, ({values},), {what})"
     if wanted:
         b.write(x.args[0], call, element)
     else:

@@ -176,7 +176,7 @@ def _wanted(parameter: Variable) -> str:
 def _scalar(source: Source, position: int, value: Any, parameter: Variable) -> bytes:
     """A scalar's bytes as the parameter's type, or a refusal."""
     size, kind = parameter.size, parameter.type
-    structure = kind == "b8" and not (size == 1)
+    structure = kind == "b8" and size != 1
     if isinstance(value, bytes | bytearray | memoryview):
         raw = bytes(value)
     elif isinstance(value, np.generic):
@@ -277,7 +277,8 @@ def _window(number: int, group: list[_Span]) -> Window:
 
 def _bytes_at(address: int, size: int) -> Any:
     """Memory as uint8; whoever uses it keeps its owner alive."""
-    return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+    buffer: Any = (ctypes.c_uint8 * size).from_address(address)
+    return np.frombuffer(buffer, np.uint8)
 
 
 def _written(window: Window, group: list[_Span], given: Sequence[Any]) -> Written:

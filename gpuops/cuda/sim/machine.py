@@ -102,7 +102,7 @@ class Machine:
         out = np.empty(n, access.dtype) if wanted else None
         memory = self.memory
         for region, some, at, moved, low, high, positions in memory.locate(access, lanes, address):
-            if region.__class__ is Window and not region.writable:  # type: ignore[attr-defined]
+            if region.__class__ is Window and not region.writable:
                 memory.read_only(access, region, some)
             reads = operation != "exch"
             memory.note(access, region, some, at, moved, low, high, reads)

@@ -87,7 +87,7 @@ class Shadow:
         self.filled = False
         self.latest = 0  # time of the last access that was filled in
         self.write_time: Any = None
-        self.pending: Any = None
+        self.pending: Any = None  # by granule: time of a copy that nobody has waited for
         self.outstanding = 0  # copies that nobody has waited for
 
     # -- the cheap way -----------------------------------------------------------------------
@@ -270,7 +270,8 @@ class Shadow:
         if lanes.n == 1 and where.__class__ is not slice:
             self._record_read(me, int(where), time, lanes)
             return
-        low = high = me
+        low: Any = me
+        high: Any = me
         old_time, old_low, old_high = (
             self.read_time[where],
             self.reader_low[where],
