@@ -37,10 +37,17 @@ def philox(block, k0, k1):  # type: ignore[no-untyped-def]
 
 
 Loop = Callable[..., Any]
-"""``loop(*arrays, first, k0, k1, *constants)`` writes the elements of the blocks from `first` on."""
+"""``loop(*arrays, first, k0, k1, *constants)`` writes the elements of blocks, from `first` on."""
 
 
-def fill(loop: Loop, out: np.ndarray, per_block: int, rng: RNGState, least: int) -> None:
+def fill(
+    loop: Loop,
+    out: np.ndarray,
+    per_block: int,
+    rng: RNGState,
+    least: int,
+    constants: tuple[Any, ...] = (),
+) -> None:
     """Draw the blocks that `out` needs, and fill it.
 
     Args:
@@ -49,10 +56,11 @@ def fill(loop: Loop, out: np.ndarray, per_block: int, rng: RNGState, least: int)
         per_block: the elements that a block makes.
         rng: on the CPU.
         least: fewer elements than that are not worth a second thread.
+        constants: what else the loop takes, after the keys.
     """
     if out.size:
         first = rng.reserve(blocks_for(out.size, per_block))
-        from_blocks(loop, (out.reshape(-1),), per_block, rng.key, first, least)
+        from_blocks(loop, (out.reshape(-1),), per_block, rng.key, first, least, constants)
 
 
 def from_blocks(

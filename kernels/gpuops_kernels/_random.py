@@ -16,6 +16,8 @@ from gpuops import Device, DeviceError, device_of
 from gpuops.random import RNGState, philox4x32
 
 __all__ = [
+    "CPU",
+    "FLOAT32",
     "FLOATS",
     "WORDS",
     "blocks_for",
@@ -24,6 +26,10 @@ __all__ = [
     "check_shape",
     "words_of",
 ]
+
+# The defaults of arguments.
+CPU = Device("cpu")
+FLOAT32 = np.dtype(np.float32)
 
 FLOATS = tuple(map(np.dtype, ("float16", "float32", "float64")))
 

@@ -37,8 +37,8 @@ def dropout(x: Array, p: float, rng: RNGState) -> Array:
     2014, with the scaling at training time (section 10).
 
     Element i, in row-major order, is dropped if word ``i % 4`` of block ``i // 4`` of those drawn
-    is below ``p * 2**32``, rounded. With p = 0 the result is `x`, with p = 1 it is 0 throughout, also
-    where `x` is inf or nan. Its size alone says how far `rng` moves on, not p.
+    is below ``p * 2**32``, rounded. With p = 0 the result is `x`, with p = 1 it is 0 throughout,
+    also where `x` is inf or nan. Its size alone says how far `rng` moves on, not p.
 
     Where a gradient is wanted, ``dropout_apply`` gives it without a mask.
 
@@ -57,7 +57,7 @@ def dropout(x: Array, p: float, rng: RNGState) -> Array:
     >>> import numpy as np
     >>> from gpuops.random import RNGState
     >>> dropout(np.ones(6, np.float32), 0.5, RNGState(5))
-    array([2., 0., 2., 0., 2., 0.], dtype=float32)
+    array([2., 0., 2., 2., 0., 0.], dtype=float32)
     """
     check(x, p, rng)
     return apply(x, p, rng.key, draw(x, rng))

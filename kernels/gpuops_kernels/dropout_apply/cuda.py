@@ -25,7 +25,7 @@ def apply(x: Any, p: float, key: Any, first: Any) -> Any:
     out = xp.empty(x.shape, dtype=x.dtype)
     if not x.size:
         return out
-    x = xp.ascontiguousarray(x)
+    x = cuda.contiguous(x)
     grid = cuda.grid_size(blocks_for(x.size, WORDS), THREADS)
     numbers = (np.uint64(threshold_of(p)), scale_of(p))
     KERNELS[out.dtype](grid, THREADS, (x, out, x.size, key, first, *numbers))

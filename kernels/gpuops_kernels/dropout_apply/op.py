@@ -95,7 +95,7 @@ def dropout_apply(x: Array, p: float, key: Array, offset: Array) -> Array:
     >>> rng = RNGState(5)
     >>> x, offset = np.ones(6, np.float32), rng.reserve(2)
     >>> dropout_apply(x, 0.5, rng.key, offset)
-    array([2., 0., 2., 0., 2., 0.], dtype=float32)
+    array([2., 0., 2., 2., 0., 0.], dtype=float32)
     """
     check(x, p, key, offset)
     return apply(x, p, key, offset)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpuops import Array, Device, custom_op
 from gpuops.random import RNGState
-from gpuops_kernels._random import WORDS, blocks_for, check_device, check_shape, words_of
+from gpuops_kernels._random import CPU, WORDS, blocks_for, check_device, check_shape, words_of
 
 __all__ = ["check", "random_bits"]
 
@@ -26,7 +26,7 @@ def check(shape: Sequence[int], rng: RNGState, device: Device | str) -> tuple[in
 
 
 @custom_op("gpuops_kernels::random_bits", mutates_args=())
-def random_bits(shape: Sequence[int], rng: RNGState, *, device: Device = "cpu") -> Array:  # type: ignore[assignment]
+def random_bits(shape: Sequence[int], rng: RNGState, *, device: Device = CPU) -> Array:
     """Words of 32 bits, each bit 0 or 1 with probability 1/2: the stream as it is.
 
     Element i, in row-major order, is word ``i % 4`` of block ``i // 4`` of those drawn.

@@ -18,21 +18,23 @@ __all__ = ["run"]
 _LEAST = 2**18
 
 _U, _F = np.uint64, np.float32
-_4, _2, _5, _6, _8 = _U(4), _U(2), _U(5), _U(6), _U(8)
-_2_24 = _F(2.0**-24)
+_2, _4, _5, _6, _8 = _U(2), _U(4), _U(5), _U(6), _U(8)
+# How far a word is shifted, and the unit of what is left: 24 bits, or float16's 11.
+_SINGLE = (_8, _F(2.0**-24))
+_HALF = (_U(21), _F(2.0**-11))
 
 
 @njit(cache=True, nogil=True)
-def _float32(out, first, k0, k1):  # type: ignore[no-untyped-def]
+def _float32(out, first, k0, k1, shift, unit):  # type: ignore[no-untyped-def]
     for i in range(out.size // 4):
         a, b, c, d = philox(first + _U(i), k0, k1)
         # Unsigned, so that LLVM knows that no index is negative; and by way of int32, which is what
         # processors before AVX-512 can make floats of.
         at = _U(i) * _4
-        out[at] = _F(np.int32(a >> _8)) * _2_24
-        out[at + _U(1)] = _F(np.int32(b >> _8)) * _2_24
-        out[at + _U(2)] = _F(np.int32(c >> _8)) * _2_24
-        out[at + _U(3)] = _F(np.int32(d >> _8)) * _2_24
+        out[at] = _F(np.int32(a >> shift)) * unit
+        out[at + _U(1)] = _F(np.int32(b >> shift)) * unit
+        out[at + _U(2)] = _F(np.int32(c >> shift)) * unit
+        out[at + _U(3)] = _F(np.int32(d >> shift)) * unit
 
 
 @njit(cache=True, nogil=True)
@@ -49,11 +51,12 @@ def _float64(out, first, k0, k1):  # type: ignore[no-untyped-def]
 def run(shape: Sequence[int], rng: RNGState, *, dtype: np.dtype, device: Device) -> np.ndarray:
     """The kernel; see ``op.uniform``."""
     shape = check(shape, rng, dtype, device)
-    if dtype == np.float16:
-        # Numba has no float16. The float32 numbers are multiples of 2**-24: cut off, not rounded.
-        wide = np.empty(shape, np.float32)
-        fill(_float32, wide, 4, rng, _LEAST)
-        return (np.floor(wide * _F(2.0**11)) * _F(2.0**-11)).astype(np.float16)
-    out = np.empty(shape, dtype)
-    fill(_float32 if dtype == np.float32 else _float64, out, PER_BLOCK[dtype], rng, _LEAST)
-    return out
+    if dtype == np.float64:
+        out = np.empty(shape, dtype)
+        fill(_float64, out, PER_BLOCK[dtype], rng, _LEAST)
+        return out
+    # Numba has no float16; its numbers are exact in float32.
+    out = np.empty(shape, np.float32)
+    how = _HALF if dtype == np.float16 else _SINGLE
+    fill(_float32, out, PER_BLOCK[dtype], rng, _LEAST, how)
+    return out.astype(dtype, copy=False)
