@@ -11,7 +11,7 @@ from gpuops_kernels.dropout_apply.op import check, scale_of, threshold_of
 
 __all__ = ["apply", "run"]
 
-# 150 us on one thread, against 27 us for handing work to another (bench/bench_threads.py).
+# 147 us on one thread, against 27 us for handing work to another (bench/bench_threads.py).
 _LEAST = 2**18
 
 _U = np.uint64

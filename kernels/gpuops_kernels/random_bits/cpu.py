@@ -15,7 +15,7 @@ from gpuops_kernels.random_bits.op import check
 
 __all__ = ["run"]
 
-# 130 us on one thread, against 27 us for handing work to another (bench/bench_threads.py).
+# 147 us on one thread, against 27 us for handing work to another (bench/bench_threads.py).
 _LEAST = 2**18
 
 _U = np.uint64

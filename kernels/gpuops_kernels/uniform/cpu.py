@@ -14,7 +14,7 @@ from gpuops_kernels.uniform.op import PER_BLOCK, check
 
 __all__ = ["run"]
 
-# 140 us on one thread, against 27 us for handing work to another (bench/bench_threads.py).
+# 162 us on one thread, against 27 us for handing work to another (bench/bench_threads.py).
 _LEAST = 2**18
 
 _U, _F = np.uint64, np.float32
