@@ -21,15 +21,25 @@ from gpuops.errors import (
     AliasError,
     ArgumentError,
     DeviceError,
+    DynamicShapeError,
+    FakeContextError,
+    FakeDataError,
+    FakeMixError,
     GpuopsError,
+    GraphError,
     MutationError,
+    NoFakeError,
     NoKernelError,
     OperatorNotFoundError,
     OverloadError,
     RegistrationError,
     ReturnError,
     SchemaError,
+    ShapeError,
     StaleOperatorError,
+    SymbolsNotInstalledError,
+    TraceError,
+    UnknownSizeError,
     UsageError,
 )
 from gpuops.infer import infer_schema
@@ -51,6 +61,7 @@ from gpuops.packs import load_packs
 from gpuops.registry import Operator, Registration, fallthrough_kernel
 from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
+from gpuops.symbols import SymInt
 from gpuops.tags import Tag
 from gpuops.versions import array_version
 
@@ -58,8 +69,38 @@ if TYPE_CHECKING:
     from gpuops import cuda as cuda
     from gpuops import random as random
     from gpuops.cuda.transfer import asarray as asarray
+    from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
+    from gpuops.transforms.trace import Graph, trace
 
 __version__ = "0.1.0"
+
+# Loaded when they are first asked for: who only calls operators needs none of them.
+_LAZY = {
+    "FakeArray": "gpuops.transforms.fake",
+    "FakeMode": "gpuops.transforms.fake",
+    "Graph": "gpuops.transforms.trace",
+    "asarray": "gpuops.cuda.transfer",
+    "cuda": "gpuops.cuda",
+    "get_ctx": "gpuops.transforms.fake",
+    "random": "gpuops.random",
+    "trace": "gpuops.transforms.trace",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    found = importlib.import_module(module)
+    value = globals()[name] = found if module == f"gpuops.{name}" else getattr(found, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
 
 __all__ = [
     "AliasError",
@@ -69,9 +110,18 @@ __all__ = [
     "DType",
     "Device",
     "DeviceError",
+    "DynamicShapeError",
+    "FakeArray",
+    "FakeContextError",
+    "FakeDataError",
+    "FakeMixError",
+    "FakeMode",
     "GpuopsError",
+    "Graph",
+    "GraphError",
     "Library",
     "MutationError",
+    "NoFakeError",
     "NoKernelError",
     "Operator",
     "OperatorNotFoundError",
@@ -84,9 +134,14 @@ __all__ = [
     "Scalar",
     "Schema",
     "SchemaError",
+    "ShapeError",
     "StaleOperatorError",
+    "SymInt",
+    "SymbolsNotInstalledError",
     "Tag",
     "UsageError",
+    "TraceError",
+    "UnknownSizeError",
     "array_version",
     "asarray",
     "cuda",
@@ -95,6 +150,7 @@ __all__ = [
     "define",
     "device_of",
     "fallthrough_kernel",
+    "get_ctx",
     "get_kernel",
     "impl",
     "infer_schema",
@@ -111,22 +167,5 @@ __all__ = [
     "register_opaque_type",
     "register_wrapper",
     "set_kernel_enabled",
+    "trace",
 ]
-
-# Imported when first asked for: who declares operators only does not pay for them.
-_LAZY = {
-    "cuda": "gpuops.cuda",
-    "random": "gpuops.random",
-    "asarray": "gpuops.cuda.transfer",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'gpuops' has no attribute {name!r}")
-    from importlib import import_module
-
-    module = import_module(_LAZY[name])
-    value = module if _LAZY[name] == f"gpuops.{name}" else getattr(module, name)
-    globals()[name] = value
-    return value

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gpuops.convert import wrapper_types
 from gpuops.cuda import nvrtc, simulated
 from gpuops.cuda.binaries import obtain
 from gpuops.cuda.geometry import Dim, launch_sizes
@@ -18,7 +19,13 @@ from gpuops.cuda.limits import SUPPORTED_ARCHS
 from gpuops.cuda.mangling import function_parameters
 from gpuops.cuda.signature import KernelSignature, parameter_names, signature_of
 from gpuops.cuda.store import Binary
-from gpuops.errors import ArgumentError, Location, RegistrationError
+from gpuops.errors import (
+    ArgumentError,
+    DeviceError,
+    FakeDataError,
+    Location,
+    RegistrationError,
+)
 from gpuops.locks import fork_safe
 
 __all__ = ["Kernel", "all_kernels"]
@@ -179,10 +186,22 @@ class Kernel:
         blocks, threads = launch_sizes(self.name, grid, block)
         if 0 in blocks:
             return None
-        if simulated.state.used and simulated.concerns(args):
-            return self._simulate(blocks, threads, args, shared_mem)
-        launch = self._launch or self._load()
-        launch(blocks, threads, args, shared_mem)
+        try:
+            if simulated.state.used and simulated.concerns(args):
+                return self._simulate(blocks, threads, args, shared_mem)
+            launch = self._launch or self._load()
+            launch(blocks, threads, args, shared_mem)
+        except (ArgumentError, DeviceError):
+            self._refuse_fakes(args)
+            raise
+
+    def _refuse_fakes(self, args: Sequence[Any]) -> None:
+        """Say of arrays without data that they have none: a better reason than any other."""
+        for position, arg in enumerate(args):
+            if type(arg) in wrapper_types:
+                raise FakeDataError(
+                    f"launching {self.name!r} needs data, and args[{position}] has no data: {arg!r}"
+                )
 
     def _simulate(self, blocks: Dim, threads: Dim, args: Sequence[Any], shared_mem: int) -> None:
         from gpuops.cuda.simulation import simulate  # a GPU host has no use for it
