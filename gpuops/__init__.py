@@ -21,15 +21,22 @@ from gpuops.errors import (
     AliasError,
     ArgumentError,
     DeviceError,
+    DynamicShapeError,
+    FakeContextError,
+    FakeDataError,
+    FakeMixError,
     GpuopsError,
     MutationError,
+    NoFakeError,
     NoKernelError,
     OperatorNotFoundError,
     OverloadError,
     RegistrationError,
     ReturnError,
     SchemaError,
+    ShapeError,
     StaleOperatorError,
+    UnknownSizeError,
 )
 from gpuops.infer import infer_schema
 from gpuops.library import Library
@@ -50,12 +57,14 @@ from gpuops.packs import load_packs
 from gpuops.registry import Operator, Registration, fallthrough_kernel
 from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
+from gpuops.symbols import SymInt
 from gpuops.tags import Tag
 from gpuops.versions import array_version
 
 if TYPE_CHECKING:
     from gpuops import cuda as cuda
     from gpuops.cuda.transfer import asarray as asarray
+    from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
 
 __version__ = "0.1.0"
 
@@ -67,9 +76,16 @@ __all__ = [
     "DType",
     "Device",
     "DeviceError",
+    "DynamicShapeError",
+    "FakeArray",
+    "FakeContextError",
+    "FakeDataError",
+    "FakeMixError",
+    "FakeMode",
     "GpuopsError",
     "Library",
     "MutationError",
+    "NoFakeError",
     "NoKernelError",
     "Operator",
     "OperatorNotFoundError",
@@ -82,8 +98,11 @@ __all__ = [
     "Scalar",
     "Schema",
     "SchemaError",
+    "ShapeError",
     "StaleOperatorError",
+    "SymInt",
     "Tag",
+    "UnknownSizeError",
     "array_version",
     "asarray",
     "cuda",
@@ -92,6 +111,7 @@ __all__ = [
     "define",
     "device_of",
     "fallthrough_kernel",
+    "get_ctx",
     "get_kernel",
     "impl",
     "infer_schema",
@@ -110,7 +130,13 @@ __all__ = [
 ]
 
 # Imported when first asked for: who declares operators only does not pay for them.
-_LAZY = {"cuda": "gpuops.cuda", "asarray": "gpuops.cuda.transfer"}
+_LAZY = {
+    "FakeArray": "gpuops.transforms.fake",
+    "FakeMode": "gpuops.transforms.fake",
+    "asarray": "gpuops.cuda.transfer",
+    "cuda": "gpuops.cuda",
+    "get_ctx": "gpuops.transforms.fake",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -122,3 +148,7 @@ def __getattr__(name: str) -> Any:
     value = module if _LAZY[name] == f"gpuops.{name}" else getattr(module, name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

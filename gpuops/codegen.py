@@ -107,7 +107,8 @@ def _source(table: CallTable) -> str:
         if conditions is not None:
             lines += _branch(table, device, array, conditions, passed)
     if not schema.array_parameters and device_parameter(schema) is None:
-        conditions = [test for p in schema.parameters if (test := _test(table, p, "", ""))]
+        conditions = [_not_intercepted(table)]
+        conditions += [test for p in schema.parameters if (test := _test(table, p, "", ""))]
         lines += _branch(table, "default", None, conditions, passed)
     call = f"{table.name('slow')}({_passed(table, quick=False)})"
     if schema.mutated:
@@ -175,7 +176,7 @@ def _conditions(table: CallTable, device: str, array: str) -> list[str] | None:
     if not arrays and (chooser is None or device != "cpu"):
         # Without arrays, only "cpu" is a device that needs no device to be made current.
         return None
-    tests = []
+    tests = [] if arrays else [_not_intercepted(table)]
     for parameter in schema.parameters:
         if not arrays and parameter.name == chooser:
             tests.append(f"{parameter.name} is {table.name('cpu_device', Device('cpu'))}")
@@ -195,6 +196,11 @@ def _conditions(table: CallTable, device: str, array: str) -> list[str] | None:
         given = ", ".join(f"*({p.name} or ())" if p.type.is_list else p.name for p in arrays)
         tests.append(f"({table.name('one_gpu', False)} or {table.name('current_gpu')}({given}))")
     return tests
+
+
+def _not_intercepted(table: CallTable) -> str:
+    """The test of a call without arrays that no fake kernel or tracing wants to take it."""
+    return f"not {table.name('intercepted')}"
 
 
 def _test(table: CallTable, parameter: Parameter, device: str, array: str) -> str:

@@ -55,7 +55,8 @@ def check_device_type(text: object, *, where: str = "") -> str:
 class Device:
     """A device: a type ("cpu" or "cuda") and, where there can be several, an index.
 
-    Devices are interned: equal devices are the same object, so ``is`` compares them.
+    Devices are interned: equal devices are the same object, so ``is`` compares them. A device also
+    equals the string that it is written as.
 
     Args:
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or a `Device`.
@@ -112,6 +113,13 @@ class Device:
             # setdefault is atomic: of two threads that get here, both return the same object.
             found = cls._interned.setdefault(key, created)
         return found
+
+    def __eq__(self, other: object) -> bool:
+        # NumPy's `x.device` is a string; code for both compares with one.
+        return self is other or (isinstance(other, str) and str(self) == other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Device cannot be changed (tried to set {name!r})")

@@ -11,8 +11,8 @@ interpreter and a level; the dispatcher names none of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -22,15 +22,20 @@ import numpy as np
 
 from gpuops import checks, codegen, versions
 from gpuops.checks import Inspection
-from gpuops.convert import Arguments, Found, convert_outputs, wrapper_types
+from gpuops.convert import Arguments, Found, convert_outputs, is_exact, wrapper_types
 from gpuops.devices import ArrayKind, Device, kind_for
 from gpuops.errors import ArgumentError, DeviceError, NoKernelError, caller_location, describe
 from gpuops.register import device_parameter
 from gpuops.registry import Kernel, Operator, Registration, registry
+from gpuops.symbols import is_symbolic
 
 __all__ = [
+    "Ambient",
     "Interpreter",
     "Wrapper",
+    "ambient",
+    "entered",
+    "intercepted",
     "register_wrapper",
     "run_kernel",
     "switched_off",
@@ -40,7 +45,7 @@ __all__ = [
 class Interpreter(Protocol):
     """Takes the calls that have one of its wrappers among their arguments."""
 
-    def __call__(self, operator: Operator, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run `operator`; the arguments are converted, in schema order."""
 
 
@@ -50,6 +55,59 @@ class Wrapper:
 
     interpreter: Interpreter
     level: int
+
+
+class Ambient(Protocol):
+    """What calls without a wrapper among their arguments are made in; see `ambient`.
+
+    Attributes:
+        level: as of wrapper types; it also takes calls whose wrappers are all of lower levels.
+        only_factories: whether it leaves calls that have arrays among their arguments alone.
+    """
+
+    level: int
+    only_factories: bool
+
+    def interpret(self, operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Run `operator`, as an `Interpreter` does."""
+
+
+ambient: ContextVar[Ambient | None] = ContextVar("gpuops_ambient", default=None)
+"""Takes this context's calls that have no wrapper among their arguments; None: they just run."""
+
+intercepted: list[None] = []
+"""Holds an item for everyone who takes factories' calls now, in any thread.
+
+Generated calls of operators that can be called without arrays look whether it is empty. Such calls
+are intercepted far more often than a ``with`` block is entered (within every fake kernel), so that
+changing all generated calls' kernels each time would cost too much.
+"""
+
+
+@contextmanager
+def entered(mode: Ambient) -> Iterator[None]:
+    """Let `mode` take the calls made in the block, in this thread or task."""
+    token = ambient.set(mode)
+    _count_entered(1)
+    try:
+        yield
+    finally:
+        _count_entered(-1)
+        ambient.reset(token)
+
+
+class _Entered:
+    """How many blocks of `entered` there are; while there is one, no call is quick."""
+
+    count = 0
+
+
+def _count_entered(step: int) -> None:
+    with registry.lock:
+        before = _Entered.count
+        _Entered.count = before + step
+        if bool(before) != bool(_Entered.count):
+            refresh_all()
 
 
 def register_wrapper(cls: type, interpreter: Interpreter, level: int) -> Registration:
@@ -67,9 +125,11 @@ def register_wrapper(cls: type, interpreter: Interpreter, level: int) -> Registr
     with registry.lock:
         previous = wrapper_types.get(cls)
         wrapper_types[cls] = wrapper
+        _forget_routes()
 
     def undo() -> None:
         if wrapper_types.get(cls) is wrapper:
+            _forget_routes()
             if previous is None:
                 del wrapper_types[cls]
             else:
@@ -111,7 +171,7 @@ def _find_kernel(
 
 def _quick_kernel(operator: Operator, device_type: str | None) -> Callable[..., Any] | None:
     """The kernel's function if calls may go straight to it, without a look at anything else."""
-    if operator.switched_off or checks.state.contexts:
+    if operator.switched_off or checks.state.contexts or _Entered.count:
         return None
     kernel: Kernel | None = None
     for key in (device_type, None):
@@ -152,16 +212,54 @@ def _fail_without_kernel(operator: Operator, device: Device | None) -> NoReturn:
 def _slow(operator: Operator) -> Callable[..., Any]:
     """The function that takes an operator's calls which the generated tests turn away."""
     names = [parameter.name for parameter in operator.schema.keyword_only]
+    routes: dict[tuple[type, ...], Wrapper] = operator.memo.setdefault("routes", {})
 
     def slow(*args: Any, **kwargs: Any) -> Any:
-        operator.check_alive()
+        if operator.gone is not None:
+            operator.check_alive()
+        types = tuple(map(type, args))
+        if kwargs:
+            types += tuple(map(type, kwargs.values()))
+        wrapper = routes.get(types)
+        if wrapper is None and not wrapper_types.keys().isdisjoint(types):
+            wrapper = _find_route(operator, types)
+            if wrapper is not None:
+                routes[types] = wrapper
+        mode = ambient.get()
+        if wrapper is not None:
+            if mode is not None and mode.level > wrapper.level:
+                return mode.interpret(operator, args, kwargs)
+            return wrapper.interpreter(operator, args, kwargs)
         arguments = Arguments(operator, (*args, *(kwargs[name] for name in names)))
         wrapper = _highest_wrapper(arguments.arrays)
-        if wrapper is not None:
+        if wrapper is not None and (mode is None or mode.level <= wrapper.level):
             return wrapper.interpreter(operator, arguments.positional, arguments.keywords)
+        if mode is not None and not (mode.only_factories and arguments.arrays):
+            return mode.interpret(operator, arguments.positional, arguments.keywords)
         return run_kernel(operator, arguments)
 
     return slow
+
+
+def _find_route(operator: Operator, types: tuple[type, ...]) -> Wrapper | None:
+    """The wrapper that gets calls with arguments of exactly these types, if none needs converting.
+
+    Converting arguments takes longer than computing a shape; a call with wrappers skips it where
+    the types alone say that it would change nothing.
+    """
+    highest: Wrapper | None = None
+    for parameter, cls in zip(operator.schema.parameters, types, strict=True):
+        if not is_exact(parameter.type, cls):
+            return None
+        wrapper = wrapper_types.get(cls)
+        if wrapper is not None and (highest is None or wrapper.level > highest.level):
+            highest = wrapper
+    return highest
+
+
+def _forget_routes() -> None:
+    for operator in registry.operators():
+        operator.memo.get("routes", {}).clear()
 
 
 def _highest_wrapper(arrays: list[Found]) -> Wrapper | None:
@@ -182,6 +280,8 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
         NoKernelError: there is no kernel for their device.
         ReturnError, AliasError, MutationError: the kernel did what it is not declared to do.
     """
+    if any(map(holds_symbols, arguments.values)):
+        _put_numbers(arguments)
     device = _common_device(operator, arguments)
     _learn_cuda(operator, arguments.arrays)
     chosen = _find_kernel(operator, None if device is None else device.type)
@@ -197,6 +297,20 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
     if inspection is not None:
         inspection.finish(out)
     return out
+
+
+def holds_symbols(value: Any) -> bool:
+    """Whether a converted argument is a `SymInt`, or a list with one."""
+    return is_symbolic(value) or (type(value) is list and any(map(is_symbolic, value)))
+
+
+def _put_numbers(arguments: Arguments) -> None:
+    """Put numbers in the place of symbols: a kernel needs them; see `ShapeEnv.value`."""
+    for index, value in enumerate(arguments.values):
+        if type(value) is list:
+            arguments.values[index] = [int(x) if is_symbolic(x) else x for x in value]
+        elif is_symbolic(value):
+            arguments.values[index] = int(value)
 
 
 def _guard(arguments: Arguments, device: Device | None) -> AbstractContextManager[Any]:
@@ -253,6 +367,7 @@ def _build(operator: Operator) -> Callable[..., Any]:
         "ndarray": np.ndarray,
         "only_ndarray": frozenset({np.ndarray}).issuperset,
         "only_ndarray_or_none": frozenset({np.ndarray, type(None)}).issuperset,
+        "intercepted": intercepted,
         "tracked": versions.tracked,
         "bump": versions.bump,
     }

@@ -18,16 +18,26 @@ __all__ = [
     "AliasError",
     "ArgumentError",
     "DeviceError",
+    "DynamicShapeError",
+    "FakeContextError",
+    "FakeDataError",
+    "FakeMixError",
     "GpuopsError",
+    "GraphError",
     "Location",
     "MutationError",
+    "NoFakeError",
     "NoKernelError",
     "OperatorNotFoundError",
     "OverloadError",
     "RegistrationError",
     "ReturnError",
     "SchemaError",
+    "ShapeError",
     "StaleOperatorError",
+    "SymbolsNotInstalledError",
+    "TraceError",
+    "UnknownSizeError",
     "caller_location",
     "closest",
     "describe",
@@ -64,6 +74,46 @@ class ReturnError(GpuopsError, TypeError):
 
 class NoKernelError(GpuopsError, NotImplementedError):
     """No kernel is registered that could serve the call."""
+
+
+class NoFakeError(GpuopsError, RuntimeError):
+    """An operator was called with fakes and has no fake kernel."""
+
+
+class FakeMixError(GpuopsError, RuntimeError, TypeError):
+    """A call has real and fake arrays among its arguments, or fakes of several modes."""
+
+
+class FakeContextError(GpuopsError, RuntimeError):
+    """`get_ctx` was called where no fake kernel runs."""
+
+
+class FakeDataError(GpuopsError, RuntimeError, TypeError):
+    """Something needs the data of a fake array, which has none."""
+
+
+class DynamicShapeError(GpuopsError, RuntimeError):
+    """An output's shape depends on data, and there is no `ShapeEnv` to make a symbol in."""
+
+
+class ShapeError(GpuopsError, ValueError):
+    """Shapes do not go together, or no array can have such a size."""
+
+
+class UnknownSizeError(GpuopsError, RuntimeError):
+    """A program wants to know a size that is unknown until the kernels run."""
+
+
+class SymbolsNotInstalledError(GpuopsError, ImportError):
+    """Symbolic sizes need SymPy, which is not installed."""
+
+
+class TraceError(GpuopsError, RuntimeError):
+    """A function cannot be traced: what it does depends on data."""
+
+
+class GraphError(GpuopsError, ValueError):
+    """A graph was called with arguments that it does not hold for, or its text is no graph."""
 
 
 class AliasError(GpuopsError, RuntimeError):

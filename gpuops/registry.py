@@ -289,6 +289,8 @@ class Operator:
         self.kernels: dict[str | None, tuple[Kernel, ...]] = {}
         # How many contexts have switched one of the kernels off; see dispatch.
         self.switched_off = 0
+        # What dispatch and transforms remember of the operator; it goes when the operator goes.
+        self.memo: dict[str, Any] = {}
         # The globals of the generated call; the code generator's business.
         self.table: object = None
         self._call: Callable[..., Any] | None = None

@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from gpuops.convert import wrapper_types
 from gpuops.cuda import nvrtc
-from gpuops.errors import ArgumentError, DeviceError, RegistrationError
+from gpuops.errors import ArgumentError, DeviceError, FakeDataError, RegistrationError
 
 __all__ = ["Kernel"]
 
@@ -125,6 +126,10 @@ class Kernel:
             # CuPy would pass a NumPy array's bytes by value: no error, and garbage for a pointer.
             if isinstance(arg, np.ndarray):
                 self._refuse(f"args[{position}] must be a CuPy array or a scalar, got {type(arg)}")
+            if type(arg) in wrapper_types:
+                raise FakeDataError(
+                    f"launching {self.name!r} needs data, and args[{position}] has no data: {arg!r}"
+                )
         if 0 in blocks:
             return
         function = self._function or self._load()
