@@ -29,6 +29,8 @@ from gpuops.errors import (
     MutationError,
     NoFakeError,
     NoKernelError,
+    OpaqueAccessError,
+    OpaqueTypeError,
     OperatorNotFoundError,
     OverloadError,
     RegistrationError,
@@ -52,8 +54,9 @@ from gpuops.op import (
     register_kernel,
     set_kernel_enabled,
 )
-from gpuops.opaque import is_opaque_type, register_opaque_type
+from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaque_type
 from gpuops.packs import load_packs
+from gpuops.payload import OpaqueObject, get_payload, make_opaque, set_payload
 from gpuops.registry import Operator, Registration, fallthrough_kernel
 from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
@@ -84,9 +87,14 @@ __all__ = [
     "FakeMode",
     "GpuopsError",
     "Library",
+    "MemberType",
     "MutationError",
     "NoFakeError",
     "NoKernelError",
+    "OpaqueAccessError",
+    "OpaqueBase",
+    "OpaqueObject",
+    "OpaqueTypeError",
     "Operator",
     "OperatorNotFoundError",
     "OverloadError",
@@ -113,12 +121,14 @@ __all__ = [
     "fallthrough_kernel",
     "get_ctx",
     "get_kernel",
+    "get_payload",
     "impl",
     "infer_schema",
     "is_functional",
     "is_opaque_type",
     "load_library",
     "load_packs",
+    "make_opaque",
     "operators",
     "ops",
     "parse_schema",
@@ -127,6 +137,7 @@ __all__ = [
     "register_opaque_type",
     "register_wrapper",
     "set_kernel_enabled",
+    "set_payload",
 ]
 
 # Imported when first asked for: who declares operators only does not pay for them.

@@ -25,6 +25,7 @@ import linecache
 import types
 import weakref
 from collections.abc import Callable
+from enum import Enum
 from itertools import count
 from keyword import iskeyword
 from typing import Any
@@ -59,6 +60,7 @@ class CallTable:
         self._taken = {parameter.name for parameter in self.schema.parameters}
         self._taken.add(self.function_name)
         self._names: dict[str, str] = {}
+        self._opaque: dict[tuple[str, str], str] = {}
         # What the fixed names stand for; the kernels are filled in by dispatch.
         self.globals: dict[str, Any] = {}
 
@@ -72,6 +74,16 @@ class CallTable:
             self._names[wanted] = found
             self.globals[found] = value
         return self._names[wanted]
+
+    def opaque_name(self, prefix: str, base: str, value: Any) -> str:
+        """A global's name for an opaque type; ``a.b_c`` and ``a_b.c`` get different ones."""
+        key = (prefix, base)
+        if key not in self._opaque:
+            wanted = prefix + base.replace(".", "_")
+            while wanted in self._names:
+                wanted += "_"
+            self._opaque[key] = self.name(wanted, value)
+        return self._opaque[key]
 
     def known(self, wanted: str) -> str | None:
         """The name that `name` gave, or None if the source does not use it."""
@@ -232,7 +244,13 @@ def _item_test(table: CallTable, name: str, type_: Type, array: str) -> str:
     if base == "order":
         orders = table.name("orders", frozenset(ORDERS))
         return f"({kind} is {table.name('str', str)} and {name} in {orders})"
-    return f"{kind} is {table.name('opaque_' + base.replace('.', '_'), opaque.opaque_class(base))}"
+    cls = opaque.opaque_class(base)
+    if cls is None:
+        return "False"  # the class is gone; the slow path says so
+    known = table.opaque_name("opaque_", base, cls)
+    if issubclass(cls, Enum) and list(cls):
+        return f"{kind} is {known}"  # an enumeration with members has no subclasses
+    return f"({kind} is {known} or {table.name('issubclass', issubclass)}({kind}, {known}))"
 
 
 def _list_test(table: CallTable, name: str, type_: Type, device: str, array: str) -> str:
@@ -242,8 +260,12 @@ def _list_test(table: CallTable, name: str, type_: Type, device: str, array: str
     if type_.is_array:
         only = table.name(f"only_{array}{'_or_none' if type_.item_optional else ''}")
     else:
-        allowed = _exact_types(type_.item)
-        only = table.name(f"only_{type_.base.replace('.', '_')}", allowed.issuperset)
+        allowed = _exact_types(type_.item).issuperset
+        if type_.is_opaque:
+            or_none = "_or_none" if type_.item_optional else ""
+            only = table.opaque_name(f"only{or_none}_opaque_", type_.base, allowed)
+        else:
+            only = table.name(f"only_{type_.base}", allowed)
     items = f"{only}({table.name('map', map)}({table.name('type', type)}, {name}))"
     return f"({kind}{length} and {items})"
 

@@ -28,6 +28,8 @@ __all__ = [
     "MutationError",
     "NoFakeError",
     "NoKernelError",
+    "OpaqueAccessError",
+    "OpaqueTypeError",
     "OperatorNotFoundError",
     "OverloadError",
     "RegistrationError",
@@ -38,6 +40,7 @@ __all__ = [
     "SymbolsNotInstalledError",
     "TraceError",
     "UnknownSizeError",
+    "UsageError",
     "caller_location",
     "closest",
     "describe",
@@ -49,8 +52,20 @@ class GpuopsError(Exception):
     """Base of every error that gpuops raises on purpose."""
 
 
+class UsageError(GpuopsError, TypeError):
+    """A function of gpuops was given an object of the wrong kind, such as a number for a name."""
+
+
 class SchemaError(GpuopsError, ValueError):
     """A declaration is malformed: a name, a schema string, a type hint, a default, a tag."""
+
+
+class OpaqueTypeError(SchemaError, TypeError):
+    """A class cannot be registered as an opaque type, or is one already."""
+
+
+class OpaqueAccessError(GpuopsError, AttributeError):
+    """A fake kernel or a traced function wants more of an opaque object than it gives away."""
 
 
 class RegistrationError(GpuopsError, RuntimeError):
