@@ -18,6 +18,8 @@ __all__ = ["FakeOpaque", "fake_of", "is_fake", "real_of"]
 
 _get = object.__getattribute__
 _set = object.__setattr__
+# How `copy` and `pickle` ask an object.
+_OWN = frozenset({"__copy__", "__deepcopy__", "__reduce_ex__"})
 
 
 @final
@@ -32,6 +34,8 @@ class FakeOpaque:
     def __getattribute__(self, name: str) -> Any:
         if name == "__class__":
             return type(_get(self, "_real"))
+        if name in _OWN:
+            return _get(self, name)
         return _member(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
