@@ -20,8 +20,10 @@ from gpuops.dispatch import register_wrapper
 from gpuops.errors import (
     AliasError,
     ArgumentError,
+    DeadObjectError,
     DeviceError,
     DynamicShapeError,
+    ExternalObjectError,
     FakeContextError,
     FakeDataError,
     FakeMixError,
@@ -66,6 +68,7 @@ from gpuops.versions import array_version
 
 if TYPE_CHECKING:
     from gpuops import cuda as cuda
+    from gpuops import external_objects as external_objects
     from gpuops.cuda.transfer import asarray as asarray
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
 
@@ -77,9 +80,11 @@ __all__ = [
     "Array",
     "CustomOp",
     "DType",
+    "DeadObjectError",
     "Device",
     "DeviceError",
     "DynamicShapeError",
+    "ExternalObjectError",
     "FakeArray",
     "FakeContextError",
     "FakeDataError",
@@ -118,6 +123,7 @@ __all__ = [
     "debug",
     "define",
     "device_of",
+    "external_objects",
     "fallthrough_kernel",
     "get_ctx",
     "get_kernel",
@@ -146,6 +152,7 @@ _LAZY = {
     "FakeMode": "gpuops.transforms.fake",
     "asarray": "gpuops.cuda.transfer",
     "cuda": "gpuops.cuda",
+    "external_objects": "gpuops.external_objects",
     "get_ctx": "gpuops.transforms.fake",
 }
 

@@ -17,8 +17,10 @@ from typing import Any
 __all__ = [
     "AliasError",
     "ArgumentError",
+    "DeadObjectError",
     "DeviceError",
     "DynamicShapeError",
+    "ExternalObjectError",
     "FakeContextError",
     "FakeDataError",
     "FakeMixError",
@@ -66,6 +68,14 @@ class OpaqueTypeError(SchemaError, TypeError):
 
 class OpaqueAccessError(GpuopsError, AttributeError):
     """A fake kernel or a traced function wants more of an opaque object than it gives away."""
+
+
+class ExternalObjectError(GpuopsError, IndexError, RuntimeError):
+    """A graph's table of external objects has no such index, or cannot have such an object."""
+
+
+class DeadObjectError(ExternalObjectError, ReferenceError):
+    """An object that a graph needs was dropped by its owner."""
 
 
 class RegistrationError(GpuopsError, RuntimeError):
