@@ -28,6 +28,7 @@ from gpuops.errors import (
     FakeDataError,
     FakeMixError,
     GpuopsError,
+    GraphError,
     MutationError,
     NoFakeError,
     NoKernelError,
@@ -40,6 +41,7 @@ from gpuops.errors import (
     SchemaError,
     ShapeError,
     StaleOperatorError,
+    TraceError,
     UnknownSizeError,
 )
 from gpuops.infer import infer_schema
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from gpuops import external_objects as external_objects
     from gpuops.cuda.transfer import asarray as asarray
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
+    from gpuops.transforms.trace import Graph, trace
 
 __version__ = "0.1.0"
 
@@ -91,6 +94,8 @@ __all__ = [
     "FakeMixError",
     "FakeMode",
     "GpuopsError",
+    "Graph",
+    "GraphError",
     "Library",
     "MemberType",
     "MutationError",
@@ -115,6 +120,7 @@ __all__ = [
     "StaleOperatorError",
     "SymInt",
     "Tag",
+    "TraceError",
     "UnknownSizeError",
     "array_version",
     "asarray",
@@ -144,16 +150,19 @@ __all__ = [
     "register_wrapper",
     "set_kernel_enabled",
     "set_payload",
+    "trace",
 ]
 
 # Imported when first asked for: who declares operators only does not pay for them.
 _LAZY = {
     "FakeArray": "gpuops.transforms.fake",
     "FakeMode": "gpuops.transforms.fake",
+    "Graph": "gpuops.transforms.trace",
     "asarray": "gpuops.cuda.transfer",
     "cuda": "gpuops.cuda",
     "external_objects": "gpuops.external_objects",
     "get_ctx": "gpuops.transforms.fake",
+    "trace": "gpuops.transforms.trace",
 }
 
 

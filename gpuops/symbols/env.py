@@ -29,6 +29,8 @@ class Symbol:
         high: the greatest, possibly infinite.
         hint: the size of the input that was traced with; None if it is unknown.
         location: the line that made it.
+        declared_low: the least value that its author allowed; `low` may be greater by now.
+        declared_high: the greatest.
     """
 
     name: str
@@ -38,11 +40,14 @@ class Symbol:
     high: Any
     hint: int | None
     location: Location
+    declared_low: Any
+    declared_high: Any
 
     def describe(self) -> str:
         """The symbol, its bounds and its origin, for messages."""
-        high = "" if self.high == math.inf else f" and at most {self.high}"
-        return f"{self.name} (at least {self.low}{high}; {self.origin})"
+        bounds = [f"at least {self.low}"] if self.low != -math.inf else []
+        bounds += [f"at most {self.high}"] if self.high != math.inf else []
+        return f"{self.name} ({' and '.join(bounds) or 'any int'}; {self.origin})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,12 @@ class Condition:
     comparison: Comparison
     location: Location
     message: str = ""
+
+    @property
+    def symbols(self) -> set[Any]:
+        """The symbols that it compares."""
+        _, left, right = self.comparison
+        return set(left.free_symbols | right.free_symbols)
 
     def __str__(self) -> str:
         kind, left, right = self.comparison
@@ -118,10 +129,17 @@ class ShapeEnv:
         count = sum(symbol.hint is not None for symbol in self.symbols.values())
         return self._new(f"s{count}", 0, math.inf, hint, origin)
 
-    def _new(self, name: str, low: int, high: Any, hint: int | None, origin: str) -> SymInt:
-        assumption = {"positive": True} if low > 0 else {"nonnegative": True}
+    def new_number(self, *, origin: str) -> SymInt:
+        """An int that is unknown until kernels run, and that may be negative."""
+        count = sum(symbol.hint is None for symbol in self.symbols.values())
+        return self._new(f"u{count}", -math.inf, math.inf, None, origin)
+
+    def _new(self, name: str, low: Any, high: Any, hint: int | None, origin: str) -> SymInt:
+        assumption = {"positive": True} if low > 0 else {"nonnegative": True} if low == 0 else {}
         expr = sympy().Symbol(name, integer=True, **assumption)
-        self.symbols[expr] = Symbol(name, expr, origin, low, high, hint, caller_location())
+        self.symbols[expr] = Symbol(
+            name, expr, origin, low, high, hint, caller_location(), low, high
+        )
         return make_symint(self, expr)
 
     def symbol(self, size: SymInt) -> Symbol | None:
@@ -214,7 +232,7 @@ class ShapeEnv:
             raise UnknownSizeError(
                 f"the program branches on {comparison}, which depends on "
                 f"{self._describe_unknown(comparison.left, comparison.right)}, at {location}"
-                f"{_line(location)}. Use sym_max and sym_min for max and min, and "
+                f"{line_text(location)}. Use sym_max and sym_min for max and min, and "
                 "get_ctx().check(...) for what has to hold"
             )
         self._record(comparison if value else ~comparison, location, "")
@@ -256,7 +274,7 @@ class ShapeEnv:
         if hint is None:
             raise UnknownSizeError(
                 f"the program needs the number that {size} is, which depends on "
-                f"{self._describe_unknown(expr)}, at {location}{_line(location)}"
+                f"{self._describe_unknown(expr)}, at {location}{line_text(location)}"
             )
         self._record(SymBool(self, "==", size.expr, sympy().Integer(hint)), location, "")
         return hint
@@ -355,6 +373,7 @@ class ShapeEnv:
                 symbol.high -= symbol.high == number
 
 
-def _line(location: Location) -> str:
+def line_text(location: Location) -> str:
+    """The line of source at a location as ``: `line` ``, or nothing where there is none."""
     line = linecache.getline(location.file, location.line).strip()
     return f": `{line}`" if line else ""
