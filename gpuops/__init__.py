@@ -17,12 +17,14 @@ from gpuops.annotations import Array, DType, Scalar
 from gpuops.debug import debug
 from gpuops.devices import Device, device_of
 from gpuops.dispatch import register_wrapper
+from gpuops.effects import EffectType, register_effect
 from gpuops.errors import (
     AliasError,
     ArgumentError,
     DeadObjectError,
     DeviceError,
     DynamicShapeError,
+    EffectError,
     ExternalObjectError,
     FakeContextError,
     FakeDataError,
@@ -87,6 +89,8 @@ __all__ = [
     "Device",
     "DeviceError",
     "DynamicShapeError",
+    "EffectError",
+    "EffectType",
     "ExternalObjectError",
     "FakeArray",
     "FakeContextError",
@@ -144,6 +148,7 @@ __all__ = [
     "operators",
     "ops",
     "parse_schema",
+    "register_effect",
     "register_fake",
     "register_kernel",
     "register_opaque_type",

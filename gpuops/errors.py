@@ -20,6 +20,7 @@ __all__ = [
     "DeadObjectError",
     "DeviceError",
     "DynamicShapeError",
+    "EffectError",
     "ExternalObjectError",
     "FakeContextError",
     "FakeDataError",
@@ -76,6 +77,10 @@ class ExternalObjectError(GpuopsError, IndexError, RuntimeError):
 
 class DeadObjectError(ExternalObjectError, ReferenceError):
     """An object that a graph needs was dropped by its owner."""
+
+
+class EffectError(UsageError, ValueError):
+    """`register_effect` was given something that is no operator, or no effect."""
 
 
 class RegistrationError(GpuopsError, RuntimeError):

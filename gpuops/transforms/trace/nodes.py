@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gpuops.devices import Device, device_of
+from gpuops.effects import effect_of
 from gpuops.errors import Location
-from gpuops.opaque import opaque_kind
 from gpuops.registry import Operator
 
 __all__ = ["ArrayMeta", "Constant", "Input", "Node", "Ref", "SizeSource", "refs"]
@@ -109,17 +109,9 @@ class Node:
     def has_effect(self) -> bool:
         """Whether it does anything but return something: then it is never left out.
 
-        That is so if it writes to an argument, returns nothing, or takes an object with state.
+        That is so if it writes to an argument, or has an effect by `gpuops.effects.effect_of`.
         """
-        schema = self.operator.schema
-        return (
-            bool(schema.mutated)
-            or not schema.returns
-            or any(
-                p.type.is_opaque and opaque_kind(p.type.base) == "reference"
-                for p in schema.parameters
-            )
-        )
+        return bool(self.operator.schema.mutated) or effect_of(self.operator) is not None
 
     def __repr__(self) -> str:
         outputs = ", ".join(map(str, self.outputs))
