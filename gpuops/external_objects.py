@@ -23,6 +23,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 from gpuops.errors import DeadObjectError, ExternalObjectError, UsageError, describe
@@ -32,6 +33,7 @@ __all__ = [
     "construct_external_object",
     "get_external_object_by_index",
     "has_user_objects",
+    "hold",
     "register_graph_created_object",
     "register_user_object",
     "reset_user_object_tracking",
@@ -147,6 +149,22 @@ def store_user_object_weakrefs(*objects: Any) -> None:
     name = "store_user_object_weakrefs"
     entries = {i: _entry(o, f"{name}: object {i}", "", keep=False) for i, o in enumerate(objects)}
     _replace(entries, len(objects))
+
+
+def hold(*objects: Any) -> None:
+    """Make these objects the whole table and keep them alive in it: a graph does so while it runs.
+
+    They may also be objects that cannot be referred to weakly, as NumPy's random generators.
+    """
+    entries = {}
+    for index, value in enumerate(objects):
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        entries[index] = _Entry(partial(_itself, value), value, "", kind)
+    _replace(entries, len(objects))
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def set_external_object_by_index(index: int, value: Any) -> None:

@@ -405,7 +405,10 @@ class _Identity:
     __slots__ = ("_find", "_hash")
 
     def __init__(self, value: Any) -> None:
-        self._find: Callable[[], Any] = weakref.ref(value)
+        try:
+            self._find: Callable[[], Any] = weakref.ref(value)
+        except TypeError:  # NumPy's generators
+            self._find = lambda: value
         self._hash = id(value)
 
     def __eq__(self, other: object) -> bool:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, NoReturn, final
 
 from gpuops.errors import OpaqueAccessError
 from gpuops.opaque import MemberType, OpaqueInfo, opaque_info
 
-__all__ = ["FakeOpaque", "fake_of", "is_fake", "real_of"]
+__all__ = ["FakeOpaque", "fake_of", "is_fake", "member_path", "reads", "real_of"]
+
+reads: ContextVar[list[tuple[Any, str, Any]] | None] = ContextVar("gpuops_reads", default=None)
+"""Where to note what is read of real objects, as (object, member, value); None: nowhere."""
 
 _get = object.__getattribute__
 _set = object.__setattr__
@@ -29,7 +33,7 @@ class FakeOpaque:
     ``isinstance`` says that it is of the object's class. Two fakes of one object are equal.
     """
 
-    __slots__ = ("__weakref__", "_info", "_real", "_where")
+    __slots__ = ("__weakref__", "_info", "_parent", "_real", "_where")
 
     def __getattribute__(self, name: str) -> Any:
         if name == "__class__":
@@ -117,6 +121,7 @@ def fake_of(value: Any, where: str = "") -> Any:
     _set(fake, "_real", value)
     _set(fake, "_info", info)
     _set(fake, "_where", where)
+    _set(fake, "_parent", None)
     return fake
 
 
@@ -128,6 +133,14 @@ def is_fake(value: Any) -> bool:
 def real_of(value: Any) -> Any:
     """The object that a fake stands for; anything else as it is. For interpreters, not kernels."""
     return _get(value, "_real") if type(value) is FakeOpaque else value
+
+
+def member_path(value: Any) -> tuple[FakeOpaque, str] | None:
+    """The fake that another one was read from, and the member's name; None for other objects."""
+    found: tuple[FakeOpaque, str] | None = None
+    if type(value) is FakeOpaque:
+        found = _get(value, "_parent")
+    return found
 
 
 # -- members ---------------------------------------------------------------------------------------
@@ -151,6 +164,9 @@ def _real_member(fake: FakeOpaque, name: str) -> Any:
             return _constant(fake, name, value(*map(real_of, args), **kwargs))
 
         return call
+    seen = reads.get()
+    if seen is not None:
+        seen.append((_get(fake, "_real"), name, value))
     return _constant(fake, name, value)
 
 
@@ -186,6 +202,8 @@ def _inlined_member(fake: FakeOpaque, name: str) -> Any:
             f"member {name!r} of {info.name} is declared as INLINED, but it is neither a method, a "
             "property nor an opaque object: declare it as MemberType.USE_REAL"
         )
+    if _get(inner, "_parent") is None:
+        _set(inner, "_parent", (fake, name))
     return inner
 
 

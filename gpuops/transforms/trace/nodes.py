@@ -11,6 +11,7 @@ from gpuops.devices import Device, device_of
 from gpuops.effects import effect_of
 from gpuops.errors import Location
 from gpuops.registry import Operator
+from gpuops.transforms.trace.objects import External, Member, ObjectInput
 
 __all__ = ["ArrayMeta", "Constant", "Input", "Node", "Ref", "SizeSource", "refs"]
 
@@ -120,14 +121,14 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """An array in a graph: an input, a constant, or an output of a call.
+    """An array in a graph: an input, a constant, or an output of a call; or an opaque object.
 
     Attributes:
         owner: what it is of.
         path: for an output of a call, its number and, in a list, the number in that.
     """
 
-    owner: Input | Constant | Node
+    owner: Input | Constant | Node | ObjectInput | External | Member
     path: tuple[int, ...] = ()
 
     @property
@@ -141,8 +142,8 @@ class Ref:
         return first + "".join(f"[{i}]" for i in rest)
 
     @property
-    def meta(self) -> ArrayMeta:
-        """Its metadata."""
+    def meta(self) -> ArrayMeta | str:
+        """Its metadata; of an opaque object, its type."""
         if not isinstance(self.owner, Node):
             return self.owner.meta
         found = self.owner.outputs[self.path[0]]
