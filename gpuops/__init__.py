@@ -43,22 +43,23 @@ from gpuops.errors import (
     SchemaError,
     ShapeError,
     StaleOperatorError,
+    SymbolsNotInstalledError,
     TraceError,
     UnknownSizeError,
+    UsageError,
 )
 from gpuops.infer import infer_schema
 from gpuops.library import Library
+from gpuops.lookup import get_kernel, set_kernel_enabled
 from gpuops.op import (
     CustomOp,
     custom_op,
     define,
-    get_kernel,
     impl,
     load_library,
     operators,
     register_fake,
     register_kernel,
-    set_kernel_enabled,
 )
 from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaque_type
 from gpuops.packs import load_packs
@@ -123,7 +124,9 @@ __all__ = [
     "ShapeError",
     "StaleOperatorError",
     "SymInt",
+    "SymbolsNotInstalledError",
     "Tag",
+    "UsageError",
     "TraceError",
     "UnknownSizeError",
     "array_version",

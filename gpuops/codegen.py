@@ -35,7 +35,7 @@ import numpy as np
 from gpuops import opaque
 from gpuops.conventions import returned_arguments
 from gpuops.devices import Device
-from gpuops.ops import call_name
+from gpuops.namespaces import call_name
 from gpuops.register import device_parameter
 from gpuops.registry import Operator
 from gpuops.schema import ORDERS, Parameter, Type
@@ -56,13 +56,15 @@ class CallTable:
     def __init__(self, operator: Operator) -> None:
         self.operator = operator
         self.schema = operator.schema
-        self.function_name = operator.name + ("_" if iskeyword(operator.name) else "")
+        unusable = iskeyword(operator.name) or operator.name == "__debug__"
+        self.function_name = operator.name + ("_" if unusable else "")
         self._taken = {parameter.name for parameter in self.schema.parameters}
         self._taken.add(self.function_name)
         self._names: dict[str, str] = {}
-        self._opaque: dict[tuple[str, str], str] = {}
         # What the fixed names stand for; the kernels are filled in by dispatch.
         self.globals: dict[str, Any] = {}
+        # What stands in the place of a kernel that calls cannot go to quickly.
+        self.unquick: Callable[..., Any] | None = None
 
     def name(self, wanted: str, value: Any = None) -> str:
         """A global's name in the source; its value is set the first time."""
@@ -74,16 +76,6 @@ class CallTable:
             self._names[wanted] = found
             self.globals[found] = value
         return self._names[wanted]
-
-    def opaque_name(self, prefix: str, base: str, value: Any) -> str:
-        """A global's name for an opaque type; ``a.b_c`` and ``a_b.c`` get different ones."""
-        key = (prefix, base)
-        if key not in self._opaque:
-            wanted = prefix + base.replace(".", "_")
-            while wanted in self._names:
-                wanted += "_"
-            self._opaque[key] = self.name(wanted, value)
-        return self._opaque[key]
 
     def known(self, wanted: str) -> str | None:
         """The name that `name` gave, or None if the source does not use it."""
@@ -123,11 +115,7 @@ def _source(table: CallTable) -> str:
         conditions += [test for p in schema.parameters if (test := _test(table, p, "", ""))]
         lines += _branch(table, "default", None, conditions, passed)
     call = f"{table.name('slow')}({_passed(table, quick=False)})"
-    if schema.mutated:
-        out = _local(table, "out")
-        lines += [f"    {out} = {call}", *_bump(table, "    "), f"    return {out}"]
-    else:
-        lines.append(f"    return {call}")
+    lines.append(f"    return {call}")
     return "\n".join(lines) + "\n"
 
 
@@ -247,10 +235,15 @@ def _item_test(table: CallTable, name: str, type_: Type, array: str) -> str:
     cls = opaque.opaque_class(base)
     if cls is None:
         return "False"  # the class is gone; the slow path says so
-    known = table.opaque_name("opaque_", base, cls)
+    known = table.name(f"opaque_{_word(base)}", cls)
     if issubclass(cls, Enum) and list(cls):
         return f"{kind} is {known}"  # an enumeration with members has no subclasses
     return f"({kind} is {known} or {table.name('issubclass', issubclass)}({kind}, {known}))"
+
+
+def _word(base: str) -> str:
+    """A type's name as part of another name, different for every type: ``a.b`` is not ``a_b``."""
+    return base.replace("_", "__").replace(".", "_dot_")
 
 
 def _list_test(table: CallTable, name: str, type_: Type, device: str, array: str) -> str:
@@ -261,11 +254,9 @@ def _list_test(table: CallTable, name: str, type_: Type, device: str, array: str
         only = table.name(f"only_{array}{'_or_none' if type_.item_optional else ''}")
     else:
         allowed = _exact_types(type_.item).issuperset
-        if type_.is_opaque:
-            or_none = "_or_none" if type_.item_optional else ""
-            only = table.opaque_name(f"only{or_none}_opaque_", type_.base, allowed)
-        else:
-            only = table.name(f"only_{type_.base}", allowed)
+        # Apart from the names for arrays, which an opaque type may be called as.
+        kinds = "opaque_" * type_.is_opaque + _word(type_.base)
+        only = table.name(f"only_{kinds}{'_or_none' if type_.item_optional else ''}", allowed)
     items = f"{only}({table.name('map', map)}({table.name('type', type)}, {name}))"
     return f"({kind}{length} and {items})"
 

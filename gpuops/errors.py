@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import FrameType
 from typing import Any
@@ -171,12 +171,22 @@ class OperatorNotFoundError(GpuopsError, AttributeError, RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in somebody's source: where an operator or a kernel was registered."""
+    """A place in somebody's source: where an operator or a kernel was registered.
+
+    Attributes:
+        file: as Python names it in tracebacks.
+        line: counted from 1.
+        module: the ``__name__`` of the module.
+        function: the name of the function around it, ``"<module>"`` outside of any.
+        run: tells executions of a module's code apart: its code object, which is another one each
+            time that the module is loaded.
+    """
 
     file: str
     line: int
     module: str = ""
     function: str = ""
+    run: object = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
@@ -184,17 +194,20 @@ class Location:
     def is_reload_of(self, earlier: Location) -> bool:
         """Whether this is the same module-level statement, executed once more.
 
-        True for ``importlib.reload`` and for a notebook cell that is run again (whose file name
-        changes with each run in some front ends): same module, module level, and the same line of
-        the same file or both typed interactively. A statement inside a function is never one:
-        calling the function twice is two registrations.
+        True for a module that was loaded again, edited or not, and for a notebook cell that is run
+        again (whose file name changes with each run in some front ends): same module, module
+        level, and the same file or both typed interactively. Two statements of a module that is
+        loaded once are two definitions, and so is one inside a function that is called twice.
         """
         if self.function != "<module>" or earlier.function != "<module>":
             return False
         if self.module != earlier.module:
             return False
-        same_place = self.file == earlier.file and self.line == earlier.line
-        return same_place or (_is_interactive(self.file) and _is_interactive(earlier.file))
+        if _is_interactive(self.file) and _is_interactive(earlier.file):
+            return True
+        if self.file != earlier.file:
+            return False
+        return self.line == earlier.line or self.run is not earlier.run
 
 
 def _is_interactive(file: str) -> bool:
@@ -225,7 +238,7 @@ def caller_location() -> Location:
         return Location("<unknown>", 0)
     code = frame.f_code
     module = str(frame.f_globals.get("__name__", ""))
-    return Location(code.co_filename, frame.f_lineno, module, code.co_name)
+    return Location(code.co_filename, frame.f_lineno, module, code.co_name, code)
 
 
 def location_of(function: object) -> Location | None:
@@ -260,7 +273,10 @@ def describe(value: Any) -> str:
         return "None"
     cls = type(value)
     name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__name__}"
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    try:
+        shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    except Exception:  # a property may raise anything; the error that is being made matters more
+        shape = dtype = None
     if isinstance(shape, tuple) and dtype is not None and cls.__module__ != "builtins":
         return f"{name} {dtype}[{', '.join(map(str, shape))}]"
     if cls in (list, tuple, dict, set, frozenset, bytes):

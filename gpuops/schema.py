@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import keyword
-import math
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -17,11 +16,12 @@ import numpy as np
 
 from gpuops import opaque
 from gpuops.devices import Device
-from gpuops.errors import DeviceError, SchemaError, describe
+from gpuops.errors import DeviceError, SchemaError, UsageError, describe
 
 __all__ = [
     "BASE_TYPES",
     "MISSING",
+    "NUMBERS",
     "ORDERS",
     "Alias",
     "Parameter",
@@ -53,9 +53,16 @@ as NumPy spells it: one of `ORDERS`.
 
 ORDERS: Final = ("C", "F", "A", "K")
 
-RESERVED_NAMESPACES: Final = ("prim",)
+NUMBERS: Final = frozenset({"int", "SymInt", "float", "bool", "complex", "Scalar"})
+"""The base types that a NumPy scalar or a 0-d array is converted for."""
+
+# "_" stands for all namespaces where fallbacks are registered.
+RESERVED_NAMESPACES: Final = ("prim", "_")
+# What `ops.<ns>.<name>` has as methods when there are several overloads.
+RESERVED_OVERLOADS: Final = ("operator", "overloads")
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @final
@@ -116,6 +123,11 @@ class Type:
         return self.base in ("int", "SymInt")
 
     @property
+    def is_number(self) -> bool:
+        """Whether the base is a number; one stands for a list of known length (``int[2]``)."""
+        return self.base in NUMBERS
+
+    @property
     def is_opaque(self) -> bool:
         """Whether the base is a registered opaque class."""
         return self.base not in BASE_TYPES
@@ -172,6 +184,18 @@ class Parameter:
     kwarg_only: bool = False
     default: Any = MISSING
     alias: Alias | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Parameter):
+            return NotImplemented
+        # Tuples, which compare by identity first: NaN is the same default as NaN. From Python 3.13
+        # on, the comparison that dataclasses generate would say that it is another.
+        mine = (self.name, self.type, self.kwarg_only, self.default, self.alias)
+        return mine == (other.name, other.type, other.kwarg_only, other.default, other.alias)
+
+    def __hash__(self) -> int:
+        # Without the default, which may be a list.
+        return hash((self.name, self.type, self.kwarg_only, self.alias))
 
     @property
     def has_default(self) -> bool:
@@ -329,7 +353,7 @@ def parse_qualname(qualname: object) -> tuple[str, str, str]:
     """Split ``"namespace::name"`` or ``"namespace::name.overload"`` into its three parts.
 
     Raises:
-        TypeError: `qualname` is no string.
+        UsageError: `qualname` is no string.
         SchemaError: it is malformed, or the namespace is reserved.
 
     >>> parse_qualname("my::scale.out")
@@ -338,13 +362,15 @@ def parse_qualname(qualname: object) -> tuple[str, str, str]:
     form = 'expected "namespace::name" or "namespace::name.overload", each part an identifier'
     if not isinstance(qualname, str):
         got = f"{type(qualname).__name__} {qualname!r}"
-        raise TypeError(f"an operator's name must be a string: {form}; got {got}")
+        raise UsageError(f"an operator's name must be a string: {form}; got {got}")
     namespace, separator, rest = qualname.partition("::")
     name, dot, overload = rest.partition(".")
     parts = [namespace, name, overload] if dot else [namespace, name]
     if not separator or not all(_IDENTIFIER.match(part) for part in parts):
         raise SchemaError(f"{qualname!r} is not a name for an operator: {form}")
     check_namespace(namespace)
+    if overload in RESERVED_OVERLOADS or overload.startswith("__"):
+        raise SchemaError(f"{qualname!r}: {overload!r} is a reserved overload name: choose another")
     return namespace, name, "" if overload == "default" else overload
 
 
@@ -352,14 +378,14 @@ def check_namespace(namespace: object) -> str:
     """Return `namespace` if operators may be defined in it.
 
     Raises:
-        TypeError: it is no string.
+        UsageError: it is no string.
         SchemaError: it is no identifier, or it is reserved.
     """
     if not isinstance(namespace, str):
-        raise TypeError(f"a namespace must be a string, got {describe(namespace)}")
+        raise UsageError(f"a namespace must be a string, got {describe(namespace)}")
     if not _IDENTIFIER.match(namespace):
         raise SchemaError(f"{namespace!r} is not a namespace: expected an identifier")
-    if namespace in RESERVED_NAMESPACES:
+    if namespace in RESERVED_NAMESPACES or namespace.startswith("__"):
         raise SchemaError(f"{namespace!r} is a reserved namespace: choose another")
     return namespace
 
@@ -367,7 +393,8 @@ def check_namespace(namespace: object) -> str:
 def _check_parameter_name(name: str) -> None:
     if not _IDENTIFIER.match(name):
         raise SchemaError(f"{name!r} is not a parameter name: expected an identifier")
-    if keyword.iskeyword(name):
+    # Python lets nobody bind `__debug__` either.
+    if keyword.iskeyword(name) or name == "__debug__":
         raise SchemaError(
             f"{name!r} cannot be a parameter name: it is a keyword of Python, "
             "so nobody could pass it by name"
@@ -411,7 +438,7 @@ def check_default(type_: Type, value: Any, name: str) -> Any:
                     f"but {type_} has length {type_.size}"
                 )
             return [_check_item(type_.item, item, name) for item in value]
-        if type_.size is not None and not type_.is_array:
+        if type_.size is not None and type_.is_number:
             return [_check_item(type_.item, value, name)] * type_.size
     return _check_item(type_, value, name)
 
@@ -420,10 +447,20 @@ def _check_item(type_: Type, value: Any, name: str) -> Any:
     if value is None and type_.optional:
         return None
     if isinstance(value, np.generic):
-        value = value.item()
-    converted = MISSING if type_.is_list else _convert_default(type_.base, value)
+        # What `numpy.longdouble` gives for .item() is no Python number.
+        value = float(value) if isinstance(value, np.longdouble) else value.item()
+    try:
+        converted = MISSING if type_.is_list else _convert_default(type_.base, value)
+    except OverflowError:
+        raise SchemaError(
+            f"parameter {name!r} has a default that is too large for a {type_.base}"
+        ) from None
     if converted is MISSING:
         raise SchemaError(f"parameter {name!r} has default {describe(value)}, which is no {type_}")
+    if not _has_spelling(converted):
+        raise SchemaError(
+            f"parameter {name!r} has default {value!r}, which a schema string cannot spell"
+        )
     return converted
 
 
@@ -434,13 +471,11 @@ def _convert_default(base: str, value: Any) -> Any:
     if base == "float":
         return _canonical_nan(float(value)) if cls in (float, int, bool) else MISSING
     if base == "complex":
-        return complex(value) if cls in (complex, float, int, bool) else MISSING
+        return _canonical_nan(complex(value)) if cls in (complex, float, int, bool) else MISSING
     if base == "bool":
         return value if cls is bool else MISSING
     if base == "Scalar":
-        if cls is float:
-            return _canonical_nan(value)
-        return value if cls in (int, bool, complex) else MISSING
+        return _canonical_nan(value) if cls in (int, bool, float, complex) else MISSING
     if base == "str":
         return str(value) if isinstance(value, str) else MISSING
     if base == "order":
@@ -465,9 +500,40 @@ def _device_default(value: Any) -> Any:
     return MISSING
 
 
-def _canonical_nan(value: float) -> float:
-    # One NaN object for all: tuples compare by identity first, so equal schemas stay equal.
-    return math.nan if value != value else value
+_nans: dict[str, Any] = {}
+
+
+def _canonical_nan(value: Any) -> Any:
+    # One object for each NaN: tuples compare by identity first, so equal schemas stay equal.
+    return value if value == value else _nans.setdefault(repr(value), value)
+
+
+def _has_spelling(value: Any) -> bool:
+    """Whether a default that is printed can be read again.
+
+    Not so for combined flags, which are no member of their enumeration, and for dtypes with fields
+    or parameters. Objects of opaque classes are printed for people only.
+    """
+    if isinstance(value, Enum):
+        return value.name in type(value).__members__
+    return not isinstance(value, np.dtype) or _dtype_spelling(value) is not None
+
+
+def _dtype_spelling(dtype: np.dtype[Any]) -> str | None:
+    """What `numpy.dtype` reads as `dtype`: a plain word if there is one; None if there is none."""
+    for text in (str(dtype), dtype.str):
+        try:
+            if np.dtype(text) == dtype:
+                return text
+        except (TypeError, ValueError, SyntaxError):
+            continue
+    return None
+
+
+def _quoted(text: str) -> str:
+    # JSON's escapes are among those that the parser reads. Half a surrogate pair is written as an
+    # escape, since no stream could encode it.
+    return _SURROGATE.sub(lambda m: f"\\u{ord(m[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
 def render_default(value: Any) -> str:
@@ -483,11 +549,8 @@ def render_default(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(render_default(item) for item in value)}]"
     if isinstance(value, np.dtype):
-        # `str(dtype)` is a plain word for the ordinary dtypes and something like '>f4' for others.
-        text = str(value)
-        return text if _IDENTIFIER.match(text) else json.dumps(value.str)
-    if isinstance(value, Device):
-        return json.dumps(str(value))
-    if isinstance(value, str):
-        return json.dumps(value)
+        text = _dtype_spelling(value) or str(value)
+        return text if _IDENTIFIER.match(text) else _quoted(text)
+    if isinstance(value, (Device, str)):
+        return _quoted(str(value))
     return f"<{type(value).__name__}>"

@@ -14,6 +14,7 @@ from typing import Any
 import gpuops
 from gpuops import checks
 from gpuops.cuda.available import why_unavailable
+from gpuops.cuda.store import cache_folder
 
 __all__ = ["CudaState", "cuda_state", "facts", "processor"]
 
@@ -83,7 +84,7 @@ def facts() -> dict[str, Any]:
         "no_cuda_because": cuda.reason,
         "extras": _extras(),
         "packs": gpuops.load_packs(),
-        "caches": [_cupy_cache(), _numba_cache()],
+        "caches": [_kernel_cache(), _cupy_cache(), _numba_cache()],
     }
 
 
@@ -112,9 +113,13 @@ def _extras() -> dict[str, dict[str, str | None]]:
     return extras
 
 
+def _kernel_cache() -> dict[str, Any]:
+    return _cache("CUDA kernels", cache_folder() or Path(), ("*.cubin",))
+
+
 def _cupy_cache() -> dict[str, Any]:
     folder = os.environ.get("CUPY_CACHE_DIR") or Path.home() / ".cupy" / "kernel_cache"
-    return _cache("CUDA kernels (CuPy)", Path(folder), ("*.cubin",))
+    return _cache("CuPy's own kernels", Path(folder), ("*.cubin",))
 
 
 def _numba_cache() -> dict[str, Any]:

@@ -34,29 +34,31 @@ def why_unavailable() -> str | None:
     return None
 
 
-def load_cupy(what: str) -> Any:
-    """CuPy, where it can be used.
+_HINT = "Without a GPU, gpuops.cuda.simulator() runs kernels"
+
+
+def load_cupy(purpose: str) -> Any:
+    """CuPy, where it is installed and finds a device.
 
     Args:
-        what: what needs it, for the error.
+        purpose: for the message: ``"launch 'scale'"``.
 
     Raises:
-        DeviceError: there is no driver, no device or no CuPy.
+        DeviceError: it is not, or does not.
     """
     try:
         import cupy
     except ImportError as error:
         raise DeviceError(
-            f"{what}: CuPy is needed: pip install 'gpuops[cuda12]' or 'gpuops[cuda13]' ({error}). "
-            "Without a GPU, gpuops.cuda.simulator() runs kernels"
+            f"to {purpose} takes CuPy: pip install 'gpuops[cuda12]' or 'gpuops[cuda13]' ({error}). "
+            f"{_HINT}"
         ) from error
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
         raise DeviceError(
-            f"{what}: no CUDA device or driver ({error}). "
-            "Without a GPU, gpuops.cuda.simulator() runs kernels"
+            f"cannot {purpose}: no CUDA device or driver ({error}). {_HINT}"
         ) from error
     if not count:
-        raise DeviceError(f"{what}: the CUDA driver finds no device")
+        raise DeviceError(f"cannot {purpose}: the CUDA driver finds no device. {_HINT}")
     return cupy

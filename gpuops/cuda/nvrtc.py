@@ -17,16 +17,38 @@ from typing import Any, NoReturn, Protocol
 from gpuops.errors import GpuopsError
 
 __all__ = [
+    "ArchitectureError",
     "CompileError",
     "Compiled",
     "NvrtcNotFoundError",
+    "arch_number",
     "compile_cubin",
     "compile_ptx",
     "include_paths",
+    "read_spills",
+    "version",
 ]
 
 # Templates need a standard to be named when CuPy compiles; CUDA 13's CCCL headers need this one.
 STANDARD = "--std=c++17"
+
+# A template that is instantiated with each kernel's type, when `types` are asked for: the symbol
+# of the instance spells every parameter, with typedefs and template parameters resolved, and for
+# ``extern "C"`` kernels too, whose own symbols say nothing. A header and not part of the source, so
+# that the lines of the source keep their numbers.
+_PROBE = "gpuops_signature"
+_PROBE_HEADER = f"template <typename> __global__ void {_PROBE}() {{}}\n"
+
+# The file that NVRTC's log names where a name expression is wrong.
+_NAME_MAP = "__nv_name_map"
+
+VERBOSE = "--ptxas-options=-v"
+"""Makes ptxas print what it spilled, which a cubin does not say; see `read_spills`."""
+
+_FUNCTION = re.compile(
+    r"Function properties for (\S+)\n"
+    r".*?(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads"
+)
 
 _INSTALL = "pip install 'gpuops[cuda12]' or 'gpuops[cuda13]'"
 
@@ -54,6 +76,10 @@ class CompileError(GpuopsError, RuntimeError):
         return CompileError, (str(self), self.filename, self.line, self.log)
 
 
+class ArchitectureError(GpuopsError, ValueError):
+    """There is no such architecture, or this version does not know it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """What the compiler made of a source.
@@ -62,11 +88,14 @@ class Compiled:
         code: PTX text or a cubin, as bytes.
         log: warnings, and what ``--ptxas-options=-v`` prints.
         lowered: name expression -> the symbol it has in the code.
+        types: name expression -> a symbol that spells the types of its parameters, for
+            `gpuops.cuda.mangling.function_parameters`; only what was asked for and found.
     """
 
     code: bytes = field(repr=False)
     log: str
     lowered: dict[str, str]
+    types: dict[str, str] = field(default_factory=dict)
 
 
 def compile_ptx(
@@ -75,6 +104,8 @@ def compile_ptx(
     options: Sequence[str] = (),
     name_expressions: Sequence[str] = (),
     filename: str = "kernel.cu",
+    *,
+    types: bool = False,
 ) -> Compiled:
     """Compile to PTX for a virtual architecture.
 
@@ -84,12 +115,16 @@ def compile_ptx(
         options: of NVRTC, after the standard ones (`STANDARD`, include paths).
         name_expressions: such as ``"scale<float>"``; their templates are instantiated.
         filename: what messages and line information call the source.
+        types: also find the types of the kernels' parameters; the code has an empty kernel more
+            for each of them.
 
     Raises:
-        CompileError: the source does not compile, or no such architecture.
+        CompileError: the source does not compile.
+        ArchitectureError: no such architecture, or NVRTC does not know it.
         NvrtcNotFoundError: NVRTC is not installed.
     """
-    return _compile(source, f"compute_{_number(arch)}", options, name_expressions, filename)
+    real = f"compute_{arch_number(arch)}"
+    return _compile(source, real, options, name_expressions, filename, types)
 
 
 def compile_cubin(
@@ -98,35 +133,85 @@ def compile_cubin(
     options: Sequence[str] = (),
     name_expressions: Sequence[str] = (),
     filename: str = "kernel.cu",
+    *,
+    types: bool = False,
 ) -> Compiled:
     """Compile to machine code for a real architecture. Arguments and errors as `compile_ptx`."""
-    return _compile(source, f"sm_{_number(arch)}", options, name_expressions, filename)
+    real = f"sm_{arch_number(arch)}"
+    return _compile(source, real, options, name_expressions, filename, types)
 
 
-def _number(arch: str | int) -> str:
+def version() -> tuple[int, int]:
+    """NVRTC's major and minor version, such as ``(12, 9)``.
+
+    Raises:
+        NvrtcNotFoundError: NVRTC is not installed.
+    """
+    return _binding().version()
+
+
+def arch_number(arch: str | int) -> str:
+    """The number of an architecture.
+
+    Raises:
+        ArchitectureError: neither a number nor such a name.
+
+    >>> arch_number("sm_90a"), arch_number("compute_75"), arch_number(120)
+    ('90a', '75', '120')
+    """
     match = re.fullmatch(r"(?:sm_|compute_)?(\d+[af]?)", str(arch))
     if match is None:
-        raise ValueError(f"expected an architecture such as 'sm_80' or 80, got {arch!r}")
+        raise ArchitectureError(f"expected an architecture such as 'sm_80' or 80, got {arch!r}")
     return match[1]
 
 
 def _compile(
-    source: str, arch: str, options: Sequence[str], names: Sequence[str], filename: str
+    source: str,
+    arch: str,
+    options: Sequence[str],
+    names: Sequence[str],
+    filename: str,
+    types: bool,
 ) -> Compiled:
     binding = _binding()
     flags = [STANDARD, *(f"-I{path}" for path in include_paths()), *options, f"-arch={arch}"]
-    program = binding.create(source, filename)
+    probes = {name: f"{_PROBE}<decltype(&{name})>" for name in names} if types else {}
+    header = _PROBE_HEADER if types else ""
+    program = binding.create(source, filename, header)
     try:
-        for name in names:
+        for name in (*names, *probes.values()):
             binding.add_name(program, name)
+        if types:
+            flags.append(f"--pre-include={_PROBE}")
         problem = binding.compile(program, flags)
         log = binding.log(program).strip("\x00\n ")
+        if problem is not None and types and _NAME_MAP in log:
+            # A name that stands for a kernel need not have an address: whoever asks for the types
+            # has to do without, and any other error comes out cleaner.
+            return _compile(source, arch, options, names, filename, False)
+        if problem is not None and "--gpu-architecture" in log:
+            major, minor = binding.version()
+            raise ArchitectureError(f"NVRTC {major}.{minor} does not compile for {arch}")
         if problem is not None:
             raise_compile_error(log or problem, source, filename, f"for {arch}", names)
         code = binding.cubin(program) if arch.startswith("sm_") else binding.ptx(program)
-        return Compiled(code, log, {name: binding.lowered(program, name) for name in names})
+        lowered = {name: binding.lowered(program, name) for name in names}
+        found = {name: binding.lowered(program, probe) for name, probe in probes.items()}
+        return Compiled(code, log, lowered, found)
     finally:
         binding.destroy(program)
+
+
+def read_spills(log: str) -> dict[str, tuple[int, int]]:
+    """Bytes of spill stores and loads per thread, by symbol, from what `VERBOSE` makes print.
+
+    >>> read_spills('''Function properties for f
+    ... ptxas         .     48 bytes stack frame, 92 bytes spill stores, 96 bytes spill loads''')
+    {'f': (92, 96)}
+    """
+    return {
+        symbol: (int(stores), int(loads)) for symbol, _, stores, loads in _FUNCTION.findall(log)
+    }
 
 
 def raise_compile_error(
@@ -141,13 +226,18 @@ def raise_compile_error(
         where: such as ``"for sm_80"``.
         names: the kernels asked for.
     """
+    unclosed = re.search(r"^At end of source: error[^:]*: (.*)$", log, re.MULTILINE)
+    if unclosed is not None:
+        line = len(source.splitlines())
+        message = f"{filename}:{line}: {unclosed[1]} at the end, compiling"
+        raise CompileError(f"{message} {', '.join(names)} {where}\n{log}", filename, line, log)
     match = re.search(r"^(.+?)\((\d+)\): (?:catastrophic )?error[^:]*: (.*)$", log, re.MULTILINE)
     wanted = ", ".join(names) or "the source"
     if match is None:
         message = f"cannot compile {wanted} {where} ({filename}):\n{log}"
         raise CompileError(message, None, None, log)
     file, line, problem = match[1].strip(), int(match[2]), match[3]
-    if file == "__nv_name_map":  # where NVRTC looks a name expression up
+    if file == _NAME_MAP:
         message = f"{filename} has no __global__ function {wanted}: {problem} ({where})"
         raise CompileError(message, filename, None, log)
     message = f"{file}:{line}: {problem}, compiling {wanted} {where}\n"
@@ -164,7 +254,8 @@ def include_paths() -> tuple[str, ...]:
     """Folders of CUDA's headers (``cuda_fp16.h`` and others) in the installed wheels.
 
     The wheels for CUDA 12 have a folder per component, ``nvidia/cuda_runtime/include``; those for
-    CUDA 13 share one, ``nvidia/cu13/include``.
+    CUDA 13 share one, ``nvidia/cu13/include``. CUB and what cooperative groups need are in a wheel
+    that gpuops does not ask for: without it, the copy that CuPy carries is used.
     """
     spec = importlib.util.find_spec("nvidia")
     found: list[str] = []
@@ -177,13 +268,27 @@ def include_paths() -> tuple[str, ...]:
                 and any((path / inside).exists() for inside in ("cuda_fp16.h", "cub", "cccl"))
             )
     # CUDA 13 keeps CUB and Thrust one folder deeper.
-    return tuple(found + [f"{p}/cccl" for p in found if (Path(p) / "cccl").is_dir()])
+    found += [f"{path}/cccl" for path in found if (Path(path) / "cccl").is_dir()]
+    if not any((Path(path) / "nv" / "target").is_file() for path in found):
+        found += _cccl_of_cupy()
+    return tuple(found)
+
+
+def _cccl_of_cupy() -> list[str]:
+    spec = importlib.util.find_spec("cupy")  # finds it, does not import it
+    for root in (spec and spec.submodule_search_locations) or ():
+        carried = Path(root) / "_core" / "include" / "cupy" / "_cccl"
+        folders = [carried / name for name in ("cub", "thrust", "libcudacxx")]
+        if (carried / "libcudacxx" / "nv" / "target").is_file():
+            return [str(folder) for folder in folders if folder.is_dir()]
+    return []
 
 
 class _Binding(Protocol):
     """NVRTC as both bindings can give it. A program is an opaque value."""
 
-    def create(self, source: str, filename: str) -> Any: ...
+    def version(self) -> tuple[int, int]: ...
+    def create(self, source: str, filename: str, header: str) -> Any: ...
     def add_name(self, program: Any, name: str) -> None: ...
     def compile(self, program: Any, options: list[str]) -> str | None: ...
     def log(self, program: Any) -> str: ...
@@ -200,8 +305,13 @@ class _Cupy:
         self.nvrtc: Any = importlib.import_module("cupy_backends.cuda.libs.nvrtc")
         self.nvrtc.getVersion()
 
-    def create(self, source: str, filename: str) -> Any:
-        return self.nvrtc.createProgram(source, filename, (), ())
+    def version(self) -> tuple[int, int]:
+        major, minor = self.nvrtc.getVersion()
+        return int(major), int(minor)
+
+    def create(self, source: str, filename: str, header: str) -> Any:
+        headers = ((header.encode(),), (_PROBE.encode(),)) if header else ((), ())
+        return self.nvrtc.createProgram(source, filename, *headers)
 
     def add_name(self, program: Any, name: str) -> None:
         self.nvrtc.addNameExpression(program, name)
@@ -221,7 +331,8 @@ class _Cupy:
         return code.encode() if isinstance(code, str) else bytes(code)
 
     def cubin(self, program: Any) -> bytes:
-        return bytes(self.nvrtc.getCUBIN(program))
+        # CuPy takes the last byte, which belongs to the last header, for the end of a text.
+        return bytes(self.nvrtc.getCUBIN(program)) + b"\x00"
 
     def lowered(self, program: Any, name: str) -> str:
         symbol = self.nvrtc.getLoweredName(program, name)
@@ -249,9 +360,15 @@ class _Bindings:
         self._call(get, program, buffer)
         return bytes(buffer)
 
-    def create(self, source: str, filename: str) -> Any:
-        name = filename.encode()
-        return self._call("nvrtcCreateProgram", source.encode(), name, 0, None, None)
+    def version(self) -> tuple[int, int]:
+        major, minor = self._call("nvrtcVersion")
+        return int(major), int(minor)
+
+    def create(self, source: str, filename: str, header: str) -> Any:
+        texts, names = ([header.encode()], [_PROBE.encode()]) if header else (None, None)
+        count = 1 if header else 0
+        code, name = source.encode(), filename.encode()
+        return self._call("nvrtcCreateProgram", code, name, count, texts, names)
 
     def add_name(self, program: Any, name: str) -> None:
         self._call("nvrtcAddNameExpression", program, name.encode())

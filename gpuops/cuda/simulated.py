@@ -9,7 +9,7 @@ refuse too, so that host code which works here works there.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
@@ -18,10 +18,29 @@ import numpy as np
 
 from gpuops.devices import ArrayKind, Device, register_array_kind, simulated_kind
 from gpuops.errors import DeviceError, describe
+from gpuops.memory import byte_range
 
-__all__ = ["NAMESPACE", "SimulatedArray", "SimulatedNamespace", "on_device", "simulator"]
+__all__ = [
+    "NAMESPACE",
+    "SimulatedArray",
+    "SimulatedNamespace",
+    "concerns",
+    "on_device",
+    "simulator",
+    "state",
+]
 
 DEVICE = Device("cuda:0")
+
+
+class _Allocation:
+    """Memory that `empty` gave: where it is, and which of its bytes a kernel has written."""
+
+    __slots__ = ("high", "low", "written")
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
+        self.written = np.zeros(high - low, np.bool_)
 
 
 class SimulatedArray(np.ndarray):
@@ -41,6 +60,51 @@ class SimulatedArray(np.ndarray):
     gpuops.errors.DeviceError: numpy.add: expected arrays on cuda:0, got numpy.ndarray float64[4], \
 which is on the host. Move it with gpuops.asarray(x, device='cuda')
     """
+
+    # None for memory that was filled when it was made.
+    _allocation: _Allocation | None
+
+    def __array_finalize__(self, of: Any) -> None:
+        # Of views; what is made from another array in any other way lies elsewhere.
+        allocation = getattr(of, "_allocation", None)
+        if allocation is not None:
+            low, high = byte_range(self)
+            if not (allocation.low <= low and high <= allocation.high):
+                allocation = None
+        self._allocation = allocation
+
+    @property
+    def written(self) -> np.ndarray | None:
+        """Which bytes have been written, from the first element's to the last's.
+
+        A bool array that the simulator keeps up to date; None where all of them have been. Only
+        what `empty` and `empty_like` gave starts unwritten, and anything that NumPy does with it
+        counts as writing all of it.
+        """
+        allocation = self._allocation
+        if allocation is None or not self.size:
+            return None
+        low, high = byte_range(self)
+        return allocation.written[low - allocation.low : high - allocation.low]
+
+    def _touch(self) -> None:
+        written = self.written
+        if written is not None:
+            written[...] = True
+
+    def view(self, *args: Any, **kwargs: Any) -> Any:
+        # What is done with a plain view is out of sight.
+        if args and args[0] is np.ndarray:
+            self._touch()
+        return super().view(*args, **kwargs)
+
+    def fill(self, value: Any) -> None:
+        self._touch()
+        super().fill(value)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._touch()
+        super().__setitem__(key, value)
 
     @property
     def device(self) -> Device:  # type: ignore[override]  # NumPy's says "cpu"
@@ -109,6 +173,7 @@ class SimulatedNamespace:
     ndarray = SimulatedArray
     # They take what is on the host, as CuPy's do.
     _FROM_HOST = frozenset({"array", "asarray", "asanyarray", "ascontiguousarray"})
+    _UNWRITTEN = frozenset({"empty", "empty_like"})
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -128,9 +193,14 @@ class SimulatedNamespace:
     def _function(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         full = f"{self._module.__name__}.{name}"
         from_host = name in self._FROM_HOST
+        unwritten = name in self._UNWRITTEN
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
+            if unwritten:
+                made = on_device(function(*args, **kwargs))
+                made._allocation = _Allocation(*byte_range(made))
+                return made
             if not from_host:
                 return on_device(function(*_unwrap(full, args), **_unwrap(full, kwargs)))
             if args and isinstance(args[0], SimulatedArray):
@@ -147,6 +217,26 @@ class SimulatedNamespace:
 
 
 NAMESPACE: Any = SimulatedNamespace(np)
+
+
+class _State:
+    """Whether this process has ever simulated: where it has not, a launch need not ask further."""
+
+    used = False
+
+
+state = _State()
+
+
+def concerns(args: Sequence[Any]) -> bool:
+    """Whether a launch with these arguments runs in the simulator.
+
+    It does with an array of the simulated GPU, and inside `simulator` without any array.
+    """
+    if any(isinstance(getattr(arg, "array", arg), SimulatedArray) for arg in args):
+        return True
+    return simulated_kind.get() is not None and not any(hasattr(arg, "dtype") for arg in args)
+
 
 _KIND = ArrayKind(
     SimulatedArray,
@@ -174,6 +264,7 @@ def simulator() -> Iterator[None]:
     >>> type(x).__name__
     'SimulatedArray'
     """
+    state.used = True
     token = simulated_kind.set(_KIND)
     try:
         yield

@@ -32,7 +32,7 @@ def namespace(device: str | Device) -> Any:
         from gpuops.cuda.simulated import NAMESPACE
 
         return NAMESPACE
-    return load_cupy(f"the arrays of device {str(device)!r}")
+    return load_cupy(f"use arrays of device {str(device)!r}")
 
 
 def asarray(x: Any, *, dtype: Any = None, device: str | Device | None = None) -> Any:

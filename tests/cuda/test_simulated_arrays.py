@@ -202,3 +202,78 @@ def test_the_context_is_of_one_thread_and_ends() -> None:
         thread.join()
     look()
     assert inside == [None, None]
+
+
+LAYOUTS = {
+    "contiguous": lambda x: x,
+    "strided": lambda x: x[::2, ::3],
+    "reversed": lambda x: x[::-1, ::-1],
+    "fortran": lambda x: x.T,
+    "broadcast": lambda x: np.broadcast_to(x[:1], x.shape),
+    "unaligned": lambda x: x.view(np.uint8).reshape(-1)[4:-4].view(np.float64).reshape(-1),
+    "0-d": lambda x: x[1, 1, ...],
+    "empty": lambda x: x[:0],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_copies_with_their_layout(layout: str, device: str) -> None:
+    x = LAYOUTS[layout](np.random.default_rng(0).random((6, 8)))
+    x.flags.writeable = layout not in ("strided", "broadcast")
+    with gpuops.cuda.simulator():
+        got = gpuops.cuda.copy_with_layout(x, device)
+        host = gpuops.asarray(got, device="cpu")
+        dense = gpuops.cuda.contiguous(got)
+    assert str(gpuops.device_of(got)).startswith(device)
+    assert (got.shape, got.dtype) == (x.shape, x.dtype)
+    assert got.strides == x.strides or not x.size, "those of an empty array mean nothing"
+    assert got.flags.aligned == x.flags.aligned and np.array_equal(host, x)
+    assert got.flags.writeable == x.flags.writeable and not np.shares_memory(host, x)
+    assert dense.flags.c_contiguous and dense.flags.aligned and dense.shape == x.shape
+    assert type(dense) is type(got) and np.array_equal(gpuops.asarray(dense, device="cpu"), x)
+    assert (dense is got) == (layout in ("contiguous", "0-d", "empty"))
+
+
+COPY = """
+extern "C" __global__ void copy(const float* x, float* out, int n) {
+    if (threadIdx.x < n) out[threadIdx.x] = x[threadIdx.x];
+}
+"""
+
+
+def test_reading_what_empty_gave_is_found_out(x: Any) -> None:
+    copy = gpuops.cuda.Kernel(COPY, "copy")
+    xp = x.__array_namespace__()
+    fresh, out = xp.empty(6, dtype=np.float32), xp.empty(6, dtype=np.float32)
+    with pytest.raises(gpuops.cuda.SimulationError, match="uninitialised") as caught:
+        copy(1, 32, (fresh, out, 6))
+    assert caught.value.kind == "UNINITIALISED" and "copy.cu:3" in str(caught.value)
+    copy(1, 32, (x, fresh, 4))
+    assert fresh.written.tolist() == [True] * 16 + [False] * 8
+    assert fresh[4:].written.tolist() == [False] * 8
+    copy(1, 32, (fresh, out, 4))  # what a kernel wrote may be read
+    with pytest.raises(gpuops.cuda.SimulationError, match="uninitialised"):
+        copy(1, 32, (fresh, out, 5))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda a: a.fill(0),
+        lambda a: a.__setitem__(0, 1),
+        lambda a: np.add(a, a, out=a),
+        lambda a: a.__iadd__(1),
+        lambda a: np.copyto(a, 1),
+        lambda a: a.__array_namespace__().copyto(a, 1),
+        lambda a: a.view(np.ndarray).fill(0),
+    ],
+)
+def test_what_numpy_writes_counts_as_written(x: Any, write: Any) -> None:
+    fresh = x.__array_namespace__().empty_like(x)
+    assert not fresh.written.any() and not fresh[1:].written.any()
+    assert fresh.copy().written is None, "a copy is other memory"
+    fresh = x.__array_namespace__().empty_like(x)
+    write(fresh)
+    assert fresh.written.all()
+    gpuops.cuda.Kernel(COPY, "copy")(1, 32, (fresh, x, 6))

@@ -1,0 +1,147 @@
+"""A signature -> the source of a function that checks a launch's arguments.
+
+For ``scale(float* x, float s, long long n)`` and CuPy arrays the source is::
+
+    def check(args):
+        if len(args) == 3:
+            a0, a1, a2 = args
+            if (
+                type(a0) is array and a0.dtype is float32 and a0._c_contiguous
+                and (type(a1) is float and -3.4e+38 <= a1 <= 3.4e+38 or type(a1) is float32_type)
+                and (type(a2) is int or type(a2) is int64_type)
+            ):
+                try:
+                    return (
+                        a0,
+                        float32_of(a1) if type(a1) is float else a1,
+                        int64_of(a2) if type(a2) is int else a2,
+                    )
+                except OverflowError:
+                    pass
+        return slow(args)
+
+What it does not expect goes to `KernelSignature.check_arguments`, which accepts more and knows what
+to say of the rest. It is an ordinary function: `inspect.getsource` and tracebacks show it.
+"""
+
+from __future__ import annotations
+
+import linecache
+import weakref
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from gpuops.cuda.signature import NO_ENCODERS, Encoders, KernelParameter, KernelSignature
+
+__all__ = ["make_checker"]
+
+_serial = count()
+
+
+def make_checker(
+    signature: KernelSignature, array_type: type, encoders: Encoders = NO_ENCODERS
+) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """A function of a launch's arguments that does what `KernelSignature.check_arguments` does.
+
+    Args:
+        signature: of the kernel.
+        array_type: the exact type of the arrays that are expected; subclasses are accepted too.
+        encoders: what to make of Python numbers, by the name of a dtype.
+
+    >>> from gpuops.cuda import Kernel
+    >>> fill = Kernel('extern "C" __global__ void fill(float* x, float s, long long n) {}', "fill")
+    >>> check = make_checker(fill.signature, np.ndarray)
+    >>> check((np.zeros(2, np.float32), 1.5, 2))
+    (array([0., 0.], dtype=float32), np.float32(1.5), np.int64(2))
+    """
+
+    def slow(args: Sequence[Any]) -> tuple[Any, ...]:
+        return signature.check_arguments(args, array_type, encoders)
+
+    table: dict[str, Any] = {"array": array_type, "slow": slow, "__name__": __name__}
+    tests: list[str] = []
+    results: list[str] = []
+    for parameter in signature.parameters:
+        found = _quick(parameter, array_type, encoders, table)
+        if found is None:
+            return slow
+        tests.append(found[0])
+        results.append(found[1])
+    source = _source(tests, results)
+    filename = f"<gpuops launch of {signature.kernel} #{next(_serial)}>"
+    exec(compile(source, filename, "exec"), table)
+    check: Callable[[Sequence[Any]], tuple[Any, ...]] = table.pop("check")
+    # As for the calls of operators: inspect, tracebacks and pdb read source through linecache.
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    weakref.finalize(check, linecache.cache.pop, filename, None)
+    return check
+
+
+def _source(tests: Sequence[str], results: Sequence[str]) -> str:
+    if not tests:
+        return "def check(args):\n    return slow(args) if args else ()\n"
+    lines = ["def check(args):", f"    if len(args) == {len(tests)}:"]
+    lines += [f"        ({', '.join(f'a{i}' for i in range(len(tests)))},) = args", "        if ("]
+    lines += [f"            {'and ' if i else ''}{test}" for i, test in enumerate(tests)]
+    lines += ["        ):", "            try:", "                return ("]
+    lines += [f"                    {result}," for result in results]
+    lines += ["                )", "            except OverflowError:", "                pass"]
+    return "\n".join([*lines, "    return slow(args)", ""])
+
+
+def _quick(
+    parameter: KernelParameter, array_type: type, encoders: Encoders, table: dict[str, Any]
+) -> tuple[str, str] | None:
+    """Test and result of one argument; None if only the careful way can tell."""
+    name = f"a{parameter.index}"
+    if parameter.kind == "pointer":
+        return _quick_pointer(parameter, name, array_type, table), name
+    if parameter.kind == "scalar":
+        return _quick_scalar(parameter.dtypes[0], name, encoders, table)
+    return None
+
+
+def _quick_pointer(
+    parameter: KernelParameter, name: str, array_type: type, table: dict[str, Any]
+) -> str:
+    # CuPy makes an object of the flags each time, but has the answer as an attribute as well.
+    quick = hasattr(array_type, "_c_contiguous")
+    tests = [f"type({name}) is array"]
+    dtypes = []
+    for dtype in parameter.dtypes:
+        if hasattr(np, dtype):  # and not one of ml_dtypes'
+            table[dtype] = np.dtype(dtype)
+            dtypes.append(f"{name}.dtype is {dtype}")
+    if parameter.dtypes:
+        dtypes = dtypes or ["False"]
+        tests.append(dtypes[0] if len(dtypes) == 1 else f"({' or '.join(dtypes)})")
+    tests.append(f"{name}._c_contiguous" if quick else f"{name}.flags.c_contiguous")
+    return " and ".join(tests)
+
+
+def _quick_scalar(
+    dtype: str, name: str, encoders: Encoders, table: dict[str, Any]
+) -> tuple[str, str]:
+    found = np.dtype(dtype)
+    own, encode = f"{dtype}_type", f"{dtype}_of"
+    table[own] = found.type
+    table[encode] = encoders.get(dtype, found.type)
+    if found.kind == "b":
+        python, bounds = "bool", ""
+    elif found.kind in "iu":
+        limits = np.iinfo(found)
+        # What does not fit 8 bytes makes every encoder raise an OverflowError.
+        python = "int"
+        bounds = "" if found.itemsize == 8 else f" and {limits.min} <= {name} <= {limits.max}"
+    else:
+        # Infinity and nan go the careful way, which passes them on.
+        largest = float(np.finfo(found).max)
+        python = "float"
+        bounds = "" if found.itemsize == 8 else f" and {-largest!r} <= {name} <= {largest!r}"
+    test = f"(type({name}) is {python}{bounds} or type({name}) is {own})"
+    if table[encode] is float:
+        return test, name
+    return test, f"{encode}({name}) if type({name}) is {python} else {name}"
