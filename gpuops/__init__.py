@@ -17,11 +17,15 @@ from gpuops.annotations import Array, DType, Scalar
 from gpuops.debug import debug
 from gpuops.devices import Device, device_of
 from gpuops.dispatch import register_wrapper
+from gpuops.effects import EffectType, register_effect
 from gpuops.errors import (
     AliasError,
     ArgumentError,
+    DeadObjectError,
     DeviceError,
     DynamicShapeError,
+    EffectError,
+    ExternalObjectError,
     FakeContextError,
     FakeDataError,
     FakeMixError,
@@ -30,6 +34,8 @@ from gpuops.errors import (
     MutationError,
     NoFakeError,
     NoKernelError,
+    OpaqueAccessError,
+    OpaqueTypeError,
     OperatorNotFoundError,
     OverloadError,
     RegistrationError,
@@ -44,20 +50,20 @@ from gpuops.errors import (
 )
 from gpuops.infer import infer_schema
 from gpuops.library import Library
+from gpuops.lookup import get_kernel, set_kernel_enabled
 from gpuops.op import (
     CustomOp,
     custom_op,
     define,
-    get_kernel,
     impl,
     load_library,
     operators,
     register_fake,
     register_kernel,
-    set_kernel_enabled,
 )
-from gpuops.opaque import is_opaque_type, register_opaque_type
+from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaque_type
 from gpuops.packs import load_packs
+from gpuops.payload import OpaqueObject, get_payload, make_opaque, set_payload
 from gpuops.registry import Operator, Registration, fallthrough_kernel
 from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
@@ -67,6 +73,7 @@ from gpuops.versions import array_version
 
 if TYPE_CHECKING:
     from gpuops import cuda as cuda
+    from gpuops import external_objects as external_objects
     from gpuops import random as random
     from gpuops.cuda.transfer import asarray as asarray
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
@@ -81,6 +88,7 @@ _LAZY = {
     "Graph": "gpuops.transforms.trace",
     "asarray": "gpuops.cuda.transfer",
     "cuda": "gpuops.cuda",
+    "external_objects": "gpuops.external_objects",
     "get_ctx": "gpuops.transforms.fake",
     "random": "gpuops.random",
     "trace": "gpuops.transforms.trace",
@@ -108,9 +116,13 @@ __all__ = [
     "Array",
     "CustomOp",
     "DType",
+    "DeadObjectError",
     "Device",
     "DeviceError",
     "DynamicShapeError",
+    "EffectError",
+    "EffectType",
+    "ExternalObjectError",
     "FakeArray",
     "FakeContextError",
     "FakeDataError",
@@ -120,9 +132,14 @@ __all__ = [
     "Graph",
     "GraphError",
     "Library",
+    "MemberType",
     "MutationError",
     "NoFakeError",
     "NoKernelError",
+    "OpaqueAccessError",
+    "OpaqueBase",
+    "OpaqueObject",
+    "OpaqueTypeError",
     "Operator",
     "OperatorNotFoundError",
     "OverloadError",
@@ -149,23 +166,28 @@ __all__ = [
     "debug",
     "define",
     "device_of",
+    "external_objects",
     "fallthrough_kernel",
     "get_ctx",
     "get_kernel",
+    "get_payload",
     "impl",
     "infer_schema",
     "is_functional",
     "is_opaque_type",
     "load_library",
     "load_packs",
+    "make_opaque",
     "operators",
     "ops",
     "parse_schema",
     "random",
+    "register_effect",
     "register_fake",
     "register_kernel",
     "register_opaque_type",
     "register_wrapper",
     "set_kernel_enabled",
+    "set_payload",
     "trace",
 ]

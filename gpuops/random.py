@@ -37,7 +37,7 @@ import numpy as np
 from gpuops.devices import Device, array_kind, device_of
 from gpuops.errors import ArgumentError, GpuopsError, describe
 from gpuops.locks import fork_safe
-from gpuops.opaque import register_opaque_type
+from gpuops.opaque import OpaqueBase, register_opaque_type
 
 __all__ = ["RNGState", "RandomStateError", "philox4x32"]
 
@@ -125,7 +125,7 @@ def _check_words(name: str, value: Any, count: int) -> None:
 # -- the state of a stream -------------------------------------------------------------------------
 
 
-class RNGState:
+class RNGState(OpaqueBase):
     """Where one stream of random numbers stands: a key, and how many blocks have been drawn.
 
     An operator takes it as an argument (annotated ``RNGState``, in schema strings ``RNGState``)
@@ -154,7 +154,7 @@ class RNGState:
     (True, False)
     """
 
-    __slots__ = ("__weakref__", "_key", "_offset")
+    __slots__ = ("_key", "_offset")
 
     def __init__(self, seed: int, *, device: str | Device = "cpu") -> None:
         self._set(_whole("RNGState", "seed", seed), 0, device)
@@ -319,7 +319,8 @@ class RNGState:
         return _restore, (self.seed, offset, str(self.device))
 
 
-register_opaque_type(RNGState, "RNGState", typ="reference")
+# A fake of a state tells where it is, which a fake kernel may need, and nothing that changes.
+register_opaque_type(RNGState, "RNGState", typ="reference", members={"device": "use_real"})
 
 
 def _restore(seed: int, offset: int, device: str | Device) -> RNGState:

@@ -185,6 +185,18 @@ class Parameter:
     default: Any = MISSING
     alias: Alias | None = None
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Parameter):
+            return NotImplemented
+        # Tuples, which compare by identity first: NaN is the same default as NaN. From Python 3.13
+        # on, the comparison that dataclasses generate would say that it is another.
+        mine = (self.name, self.type, self.kwarg_only, self.default, self.alias)
+        return mine == (other.name, other.type, other.kwarg_only, other.default, other.alias)
+
+    def __hash__(self) -> int:
+        # Without the default, which may be a list.
+        return hash((self.name, self.type, self.kwarg_only, self.alias))
+
     @property
     def has_default(self) -> bool:
         """Whether the argument may be left out."""

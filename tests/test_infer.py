@@ -5,6 +5,7 @@ The hints of this module are ordinary objects; `hints_as_strings.py` beside it h
 """
 
 import functools
+import sys
 import typing
 from collections import namedtuple
 from collections.abc import Callable, Sequence
@@ -245,7 +246,7 @@ def test_operators_of_anything_callable_run(ns: str) -> None:
 
 # B7
 def test_opaque_enum_and_generator_hints() -> None:
-    class Handle:
+    class Handle(gpuops.OpaqueBase):
         pass
 
     class SubHandle(Handle):
@@ -637,3 +638,35 @@ def test_defaults_of_the_wrong_type_name_the_argument(hint: object, default: obj
     with pytest.raises(ValueError, match="parameter 'x' has default|Expected one of cpu") as caught:
         infer_schema(function, mutates_args=())
     ends_with_signature(caught.value, function)
+
+
+# B4
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the `type` statement is Python 3.12's")
+def test_type_statements() -> None:
+    scope: dict[str, Any] = {"Array": Array}
+    text = """
+type Plain = Array
+type Maybe[T] = T | None
+type Same[T] = T
+type Many[T] = list[T]
+type Later = "Plain"
+def f(
+    a: Plain, b: Maybe[Array], c: Same[int], d: list[Plain], e: Many[Plain], g: Later,
+    h: "Maybe[Plain]", *, n: Maybe[float] = None,
+) -> tuple[Plain, Maybe[Same[Array]]]: ...
+"""
+    exec(text, scope)
+    assert infer_schema(scope["f"], mutates_args=()) == (
+        "(Array a, Array? b, SymInt c, Array[] d, Array[] e, Array g, Array? h, *, float? n=None) "
+        "-> (Array, Array?)"
+    )
+
+
+# B4, B6
+def test_an_operators_call_can_be_declared_under_another_name(ns: str) -> None:
+    from tests.hints_as_strings import plain
+
+    first = custom_op(f"{ns}::f", plain, mutates_args=())
+    second = custom_op(f"{ns}::g", first, mutates_args=())
+    assert second.schema.parameters == first.schema.parameters
+    assert second(np.ones(1)) == 2 and second.__doc__ == first.__doc__

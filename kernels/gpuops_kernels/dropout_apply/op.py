@@ -101,5 +101,11 @@ def dropout_apply(x: Array, p: float, key: Array, offset: Array) -> Array:
     return apply(x, p, key, offset)
 
 
+@dropout_apply.register_fake
+def _fake(x: Any, p: float, key: Any, offset: Any) -> Any:
+    check(x, p, key, offset)
+    return x.new_empty(x.shape)
+
+
 dropout_apply.register_kernel("cpu", ".cpu:run")
 dropout_apply.register_kernel("cuda", ".cuda:run")

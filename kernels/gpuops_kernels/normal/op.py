@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuops import Array, Device, DType, custom_op
+from gpuops import Array, Device, DType, FakeArray, custom_op
 from gpuops.random import RNGState
 from gpuops_kernels import _normal
 from gpuops_kernels._random import (
@@ -89,6 +89,12 @@ def normal(
         pairs = _normal.pair32(radius, words[:, 1::2])
     numbers = np.stack(pairs, axis=-1)
     return numbers.reshape(-1)[:count].reshape(shape).astype(dtype)
+
+
+@normal.register_fake
+def _fake(shape: Sequence[int], rng: RNGState, *, dtype: Any, device: Device) -> Any:
+    check_dtype("normal", "dtype", dtype)
+    return FakeArray(check_shape("normal", shape), dtype, device)
 
 
 normal.register_kernel("cpu", ".cpu:run")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from gpuops import Array, Device, custom_op
+from gpuops import Array, Device, FakeArray, custom_op
 from gpuops.random import RNGState
 from gpuops_kernels._random import CPU, WORDS, blocks_for, check_device, check_shape, words_of
 
@@ -53,6 +54,11 @@ def random_bits(shape: Sequence[int], rng: RNGState, *, device: Device = CPU) ->
     blocks = blocks_for(count, WORDS)
     words = words_of(rng.key, rng.reserve(blocks), blocks)
     return words.reshape(-1)[:count].reshape(shape).copy()
+
+
+@random_bits.register_fake
+def _fake(shape: Sequence[int], rng: RNGState, *, device: Device) -> Any:
+    return FakeArray(check_shape("random_bits", shape), np.uint32, device)
 
 
 random_bits.register_kernel("cpu", ".cpu:run")

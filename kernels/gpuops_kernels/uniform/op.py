@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuops import Array, Device, DType, custom_op
+from gpuops import Array, Device, DType, FakeArray, custom_op
 from gpuops.random import RNGState
 from gpuops_kernels._random import (
     CPU,
@@ -86,6 +86,12 @@ def uniform(
         high, low = words[:, 0::2] >> 5, words[:, 1::2] >> 6
         numbers = (high * 2.0**26 + low) * 2.0**-53
     return numbers.reshape(-1)[:count].reshape(shape).astype(dtype)
+
+
+@uniform.register_fake
+def _fake(shape: Sequence[int], rng: RNGState, *, dtype: Any, device: Device) -> Any:
+    check_dtype("uniform", "dtype", dtype)
+    return FakeArray(check_shape("uniform", shape), dtype, device)
 
 
 uniform.register_kernel("cpu", ".cpu:run")
