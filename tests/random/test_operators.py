@@ -99,7 +99,7 @@ def test_normal_numbers_of_one_word(seed: int, offset: int, size: int) -> None:
     for i in range(size):
         a, b = block(seed, offset + i // 4)[i % 4 // 2 * 2 :][:2]
         u = float(np.float32(np.float32(a) * np.float32(2.0**-32) + np.float32(2.0**-33)))
-        assert got[i] == pytest.approx(box_muller(u, b, 32)[i % 2], rel=4 * 2.0**-24, abs=0)
+        assert got[i] == pytest.approx(box_muller(u, b, 32)[i % 2], rel=5 * 2.0**-23, abs=0)
 
 
 @any_time
@@ -111,7 +111,7 @@ def test_normal_numbers_of_two_words(seed: int, offset: int, size: int) -> None:
         a, b, c, d = block(seed, offset + i // 2)
         u = ((a >> 5) * 2**26 + (b >> 6) + 1) / 2**53
         expected = box_muller(u, c * 2**32 + d, 64)[i % 2]
-        assert got[i] == pytest.approx(expected, rel=8 * 2.0**-53, abs=0)
+        assert got[i] == pytest.approx(expected, rel=8 * 2.0**-52, abs=0)
     assert rng == state(seed, (offset + -(-size // 2)) % 2**64)
 
 
@@ -135,7 +135,7 @@ def test_the_largest_errors_of_normal_numbers() -> None:
     first = np.choose(q, [cosine, -sine, -cosine, sine])
     second = np.choose(q, [sine, cosine, -sine, -cosine])
     exact = (radius[:, None] * np.stack([first, second], axis=1)).reshape(-1)
-    assert ulps(got, exact) < 4
+    assert ulps(got, exact) < 5
 
 
 @pytest.mark.parametrize(
@@ -158,6 +158,20 @@ def test_the_ends_of_the_normal_distribution(
     exponent, bits = _normal.parts32(_normal.unit32(a).view(np.int32))
     got = _normal.pair32(_normal.radius32(exponent, bits.view(np.float32)), b)
     assert np.concatenate(got).tolist() == pytest.approx(expected, rel=3e-7, abs=1e-10)
+
+
+def test_fused_products_would_be_noticed(simulated_cuda: Any) -> None:
+    """What the option --fmad=false is for, and that the comparisons of bits see the difference."""
+    from gpuops_kernels.normal.cuda import KERNELS
+
+    for dtype, kernel in KERNELS.items():
+        assert "--fmad=false" in kernel.options
+        rng, out = RNGState(3, device="cuda"), simulated_cuda.asarray(np.zeros(400, dtype))
+        fused = cuda.Kernel(Path(kernel.filename), kernel.name)
+        fused(1, 128, (out, 400, rng.key, rng.offset))
+        expected = normal([400], RNGState(3), dtype=dtype)
+        assert np.array_equal(out.get(), expected) == (dtype == np.float16)
+        assert np.allclose(out.get(), expected, rtol=1e-6, atol=0)
 
 
 def test_the_source_of_the_cuda_kernel_has_the_same_constants() -> None:
