@@ -27,6 +27,7 @@ from gpuops.entries import Entry, push, without
 from gpuops.errors import (
     ArgumentError,
     DeviceError,
+    FakeDataError,
     Location,
     NoKernelError,
     RegistrationError,
@@ -34,6 +35,7 @@ from gpuops.errors import (
     caller_location,
     describe,
 )
+from gpuops.opaque_fakes import is_fake
 from gpuops.register import device_parameter
 from gpuops.registry import Operator, Registration, registry
 from gpuops.symbols import is_symbolic
@@ -346,6 +348,8 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
     """
     if any(map(holds_symbols, arguments.values)):
         _put_numbers(arguments)
+    if any(map(_holds_fake, arguments.values)):
+        _fail_with_fakes(operator, arguments)
     device = _common_device(operator, arguments)
     _learn_cuda(operator, arguments.arrays)
     chosen = _find_kernel(operator, None if device is None else device.type)
@@ -366,6 +370,20 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
 def holds_symbols(value: Any) -> bool:
     """Whether a converted argument is a `SymInt`, or a list with one."""
     return is_symbolic(value) or (type(value) is list and any(map(is_symbolic, value)))
+
+
+def _holds_fake(value: Any) -> bool:
+    return is_fake(value) or (type(value) is list and any(map(is_fake, value)))
+
+
+def _fail_with_fakes(operator: Operator, arguments: Arguments) -> NoReturn:
+    parameters = operator.schema.parameters
+    names = [p.name for p, v in zip(parameters, arguments.values, strict=True) if _holds_fake(v)]
+    raise FakeDataError(
+        f"{operator.qualname}: argument {names[0]!r} is the fake of an opaque object, as fake "
+        "kernels get them, and a real kernel cannot use it: a fake kernel may hand it to operators "
+        f"on fake arrays only. Declared as {operator.declaration}"
+    )
 
 
 def _put_numbers(arguments: Arguments) -> None:

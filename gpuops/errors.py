@@ -17,8 +17,11 @@ from typing import Any
 __all__ = [
     "AliasError",
     "ArgumentError",
+    "DeadObjectError",
     "DeviceError",
     "DynamicShapeError",
+    "EffectError",
+    "ExternalObjectError",
     "FakeContextError",
     "FakeDataError",
     "FakeMixError",
@@ -28,6 +31,8 @@ __all__ = [
     "MutationError",
     "NoFakeError",
     "NoKernelError",
+    "OpaqueAccessError",
+    "OpaqueTypeError",
     "OperatorNotFoundError",
     "OverloadError",
     "RegistrationError",
@@ -56,6 +61,26 @@ class UsageError(GpuopsError, TypeError):
 
 class SchemaError(GpuopsError, ValueError):
     """A declaration is malformed: a name, a schema string, a type hint, a default, a tag."""
+
+
+class OpaqueTypeError(SchemaError, TypeError):
+    """A class cannot be registered as an opaque type, or is one already."""
+
+
+class OpaqueAccessError(GpuopsError, AttributeError):
+    """A fake kernel or a traced function wants more of an opaque object than it gives away."""
+
+
+class ExternalObjectError(GpuopsError, IndexError, RuntimeError):
+    """A graph's table of external objects has no such index, or cannot have such an object."""
+
+
+class DeadObjectError(ExternalObjectError, ReferenceError):
+    """An object that a graph needs was dropped by its owner."""
+
+
+class EffectError(UsageError, ValueError):
+    """`register_effect` was given something that is no operator, or no effect."""
 
 
 class RegistrationError(GpuopsError, RuntimeError):

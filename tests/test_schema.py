@@ -173,7 +173,7 @@ def test_syntax_errors_have_a_caret_at_the_position(text: str, position: int) ->
 
 # A6
 def test_a_registered_class_is_a_type() -> None:
-    class Handle:
+    class Handle(gpuops.OpaqueBase):
         pass
 
     gpuops.register_opaque_type(Handle, "test_schema.Handle", typ="reference")
