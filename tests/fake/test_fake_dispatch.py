@@ -25,6 +25,7 @@ from gpuops import (
     custom_op,
     get_ctx,
 )
+from gpuops.transforms.fake import of_metadata
 
 X = FakeArray((2, 3), "float32")
 
@@ -453,6 +454,50 @@ def test_one_fake_may_call_another_operator(ns: str) -> None:
         return out
 
     assert op(X).shape == (5,)
+
+
+# -- fakes that are remembered ---------------------------------------------------------------------
+
+
+def test_a_fake_of_metadata_runs_once_for_the_same_metadata(ns: str) -> None:
+    op = declare(ns, "(Array x, Scalar s, SymInt[] n) -> Array")
+    runs = []
+
+    @op.register_fake
+    @of_metadata
+    def _(x: Any, s: Any, n: Any) -> Any:
+        runs.append(s)
+        return x.new_empty(x.shape, np.result_type(x.dtype, s))
+
+    # A list has no hash: these calls are not remembered.
+    assert op(X, 1, []).dtype == op(X, 1, []).dtype and len(runs) == 2
+    plain = declare(ns, "(Array x, Scalar s) -> Array")
+    runs.clear()
+
+    @plain.register_fake
+    @of_metadata
+    def _(x: Any, s: Any) -> Any:
+        runs.append(s)
+        return x.new_empty(x.shape, np.result_type(x.dtype, s), order="F")
+
+    whole = FakeArray((2, 3), "int8", "cuda:1")
+    for _ in range(2):
+        outs = [plain(whole, s) for s in (1, 1.0, True, 1j)]
+        assert [out.dtype.name for out in outs] == ["int8", "float64", "int8", "complex128"]
+        assert {out.strides for out in outs} == {(1, 2), (8, 16), (16, 32)}
+        assert all(out.device == "cuda:1" and out.base is None for out in outs)
+        mode = FakeMode()
+        assert plain(mode.from_array(np.zeros((2, 3), np.int8)), 1).fake_mode is mode
+    assert len(runs) == 4
+    assert plain(FakeArray((2, 3), "int8", strides=(1, 2)), 1).shape == (2, 3) and len(runs) == 5
+
+
+def test_sizes_that_depend_on_data_are_not_remembered(ns: str) -> None:
+    op = declare(ns, "(Array x) -> Array")
+    op.register_fake(of_metadata(lambda x: x.new_empty((get_ctx().new_dynamic_size(),))))
+    x = FakeMode().from_array(np.zeros(3))
+    assert str(op(x).shape) == "(u0,)" and str(op(x).shape) == "(u1,)"
+    assert str(op(op(x)).shape) == "(u3,)"
 
 
 # -- wrappers of somebody else ---------------------------------------------------------------------

@@ -431,9 +431,7 @@ def test_a_branch_on_a_size_that_depends_on_data_is_an_error() -> None:  # Q4
         rows = kernels.nonzero(x)
         return rows if rows.shape[0] > 3 else x
 
-    with pytest.raises(
-        UnknownSizeError, match=r"u0 .*nonzero.*`return rows if rows"
-    ):
+    with pytest.raises(UnknownSizeError, match=r"u0 .*nonzero.*`return rows if rows"):
         trace(f, "symbolic")(X)
 
 

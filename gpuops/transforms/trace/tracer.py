@@ -255,7 +255,9 @@ class Tracer:
         values = out if schema.returns_tuple else (out,) if schema.returns else ()
         wrapped, metas = [], []
         for index, value in enumerate(values):
-            meta, result = self._wrap_one(node, (index,), value, known)
+            # An argument comes back only where the schema says so.
+            arguments = known if schema.returns[index].alias is not None else {}
+            meta, result = self._wrap_one(node, (index,), value, arguments)
             wrapped.append(result)
             metas.append(meta)
         node.outputs = tuple(metas)
