@@ -275,6 +275,14 @@ FakeArray(shape=(), dtype=float32, device='cpu')
         made._mode = mode
         return made
 
+    def _create(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FakeArray:
+        from gpuops.transforms.fake.mode import FakeMode  # it makes fakes, and so comes later
+
+        with self._mode or FakeMode():
+            made: FakeArray = super()._create(name, args, kwargs)
+        made._mode = self._mode
+        return made
+
     # -- what needs data ---------------------------------------------------------------------------
 
     def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> NoReturn:

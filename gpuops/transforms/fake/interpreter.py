@@ -14,8 +14,9 @@ from gpuops.transforms.fake.array import FakeArray
 from gpuops.transforms.fake.context import LEVEL, FakeContext
 from gpuops.transforms.fake.gufunc import gufunc_fake
 from gpuops.transforms.fake.outputs import check_outputs, name_dynamic_sizes
+from gpuops.transforms.fake.remembered import MOST_REMEMBERED, key_of
 
-__all__ = ["interpret", "of_metadata"]
+__all__ = ["interpret"]
 
 
 def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -57,7 +58,7 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
     remembered = getattr(fake, "remembered", None)
     key = None
     if remembered is not None and device is not None and not kwargs:
-        key = _key(args)
+        key = key_of(args)
         try:
             found = remembered.get(key)
         except TypeError:  # a symbolic size, or a list: neither has a hash
@@ -86,37 +87,11 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
                 break
         else:
             if remembered is not None and key and out._device is device and context.symbols is None:
-                if len(remembered) >= _MOST_REMEMBERED:
+                if len(remembered) >= MOST_REMEMBERED:
                     remembered.clear()
                 remembered[key] = out._shape, out._dtype, out._strides
             return out
     return check_outputs(operator, fake, out, (*args, *kwargs.values()))
-
-
-_MOST_REMEMBERED = 4096
-
-
-def of_metadata(fake: Callable[..., Any]) -> Callable[..., Any]:
-    """Promise that a fake kernel's output follows from its arguments' shapes, dtypes and strides.
-
-    It returns one new array on the arguments' device, and for the same metadata (and the same
-    other arguments) always the same. So it need not run where the answer is known: looking up what
-    ``a + b`` has for a shape takes a fifth of computing it.
-    """
-    fake.remembered = {}  # type: ignore[attr-defined]  # a function with an attribute
-    return fake
-
-
-def _key(args: Sequence[Any]) -> tuple[Any, ...]:
-    """What an output's metadata follows from."""
-    parts: list[Any] = []
-    for value in args:
-        if type(value) is FakeArray:
-            parts.append((value._shape, value._dtype, value._strides))
-        else:
-            # With its type: 1, 1.0 and True are equal, and are promoted differently.
-            parts.append((type(value), value))
-    return tuple(parts)
 
 
 class _Plan:
