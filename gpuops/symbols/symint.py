@@ -86,7 +86,8 @@ class SymInt:
 
     __slots__ = ("env", "expr")
 
-    is_symbolic = True
+    # NumPy's scalars and arrays leave mixed expressions to this class.
+    __array_ufunc__ = None
 
     env: ShapeEnv
     expr: Any

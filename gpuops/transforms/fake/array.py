@@ -166,6 +166,15 @@ FakeArray(shape=(), dtype=float32, device='cpu')
             f"FakeArray(shape={shape}, dtype={self._dtype}, device={str(self._device)!r}{strides})"
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the mode, which is of its process.
+        return FakeArray, (
+            self._shape,
+            self._dtype,
+            str(self._device),
+            self._strides,
+        )
+
     # -- new arrays from metadata ------------------------------------------------------------------
 
     def new_empty(

@@ -37,7 +37,8 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
     if plan is None:
         plan = operator.memo["fake"] = _Plan(operator)
     mode = device = None
-    for value in args if plan.only_arrays else plan.arrays(args, kwargs):
+    arrays = args if plan.only_arrays else plan.arrays(args, kwargs)
+    for value in arrays:
         if type(value) is not FakeArray:
             if value is None:
                 continue
@@ -57,11 +58,11 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
     fake = plan.own if entry is None else entry.value
     remembered = getattr(fake, "remembered", None)
     key = None
-    if remembered is not None and device is not None and not kwargs:
-        key = key_of(args)
+    if remembered is not None and device is not None:
+        key = key_of((*args, *kwargs.values()) if kwargs else args)
         try:
             found = remembered.get(key)
-        except TypeError:  # a symbolic size, or a list: neither has a hash
+        except TypeError:  # a symbolic size, which has no hash
             key = found = None
         if found is not None:
             return FakeArray.raw(found[0], found[1], device, found[2], mode)
@@ -82,7 +83,7 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
         name_dynamic_sizes(context, out)
     # The usual case: one array, and it is a new one.
     if plan.one_array and type(out) is FakeArray and out._base is None:
-        for value in args:
+        for value in arrays:
             if value is out:
                 break
         else:
@@ -110,8 +111,6 @@ class _Plan:
             and not schema.returns_tuple
             and schema.returns[0].type.is_plain_array
             and schema.returns[0].alias is None
-            and not schema.keyword_only
-            and not any(p.type.is_list for p in schema.array_parameters)
         )
         self.returns_arguments = True
         self.own: Callable[..., Any] | None = None

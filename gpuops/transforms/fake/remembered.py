@@ -30,6 +30,8 @@ def key_of(args: Sequence[Any]) -> tuple[Any, ...]:
     for value in args:
         if type(value) is FakeArray:
             parts.append((value._shape, value._dtype, value._strides))
+        elif type(value) is list:
+            parts.append(key_of(value))
         else:
             # With its type: 1, 1.0 and True are equal, and are promoted differently.
             parts.append((type(value), value))
