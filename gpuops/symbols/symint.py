@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, final
 
 from gpuops.errors import ArgumentError, describe
-from gpuops.symbols.algebra import sympy, text
+from gpuops.symbols._sympy import sympy
 
 if TYPE_CHECKING:
     from gpuops.symbols.env import ShapeEnv
@@ -195,6 +195,8 @@ class SymInt:
         return bool(self != 0)
 
     def __str__(self) -> str:
+        from gpuops.symbols.algebra import text  # with the first symbol, like SymPy
+
         return text(self.expr)
 
     __repr__ = __str__
@@ -253,6 +255,8 @@ class SymBool:
         return SymBool(self.env, other, self.right, self.left)
 
     def __str__(self) -> str:
+        from gpuops.symbols.algebra import text
+
         return f"{text(self.left)} {self.kind} {text(self.right)}"
 
     def __repr__(self) -> str:

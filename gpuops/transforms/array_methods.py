@@ -362,8 +362,8 @@ class ArrayMethods:
                 owner = getattr(owner, part)
             except (AttributeError, GpuopsError):
                 raise ArgumentError(
-                    f"np.{function.__name__} has no operator xp::{name}, so it cannot take a "
-                    f"{type(self).__name__}"
+                    f"{function.__module__}.{function.__name__} has no operator xp::{name}, so it "
+                    f"cannot take a {type(self).__name__}"
                 ) from None
         return _into(out, owner(*args, **kept))
 

@@ -152,7 +152,7 @@ EXPRESSIONS: dict[str, Any] = {
     "np.empty like": lambda x: np.zeros((2, 3), like=x),
     "np.einsum": lambda x: np.einsum("ij,kj->ik", x, x),
     "np.broadcast_to": lambda x: np.broadcast_to(x, (2, *x.shape)),
-    "np.linalg.norm": lambda x: np.linalg.norm(x),
+    "np.linalg.vector_norm": lambda x: np.linalg.vector_norm(x, axis=1),
     "method of a namespace": lambda x: x.__array_namespace__().sum(x)
     if not isinstance(x, np.ndarray)
     else np.sum(x),
@@ -206,6 +206,11 @@ def test_mixing_with_real_arrays_says_what_to_convert() -> None:  # P9
 def test_shape_errors_name_the_operator() -> None:
     with pytest.raises(ShapeError, match=r"xp::add.*\(3\) \(4\)"):
         FakeArray((3,)) + FakeArray((4,))
+
+
+def test_a_function_without_an_operator_is_named() -> None:
+    with pytest.raises(ArgumentError, match=r"numpy.linalg.cond has no operator xp::linalg.cond"):
+        np.linalg.cond(FakeArray((3, 3)))
 
 
 @pytest.mark.parametrize(

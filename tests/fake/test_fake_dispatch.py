@@ -516,3 +516,35 @@ def test_a_higher_wrapper_gets_the_call(ns: str) -> None:
         op(X, Box())
     with gpuops.register_wrapper(Box, lambda operator, args, kwargs: "again", level=5):
         assert op(X, Box()) == "again"
+
+
+def test_calls_with_lists_and_keywords_reach_the_wrapper_as_converted_ones_do(ns: str) -> None:
+    class Box:
+        pass
+
+    schema = "(Array[] xs, SymInt[2] n, *, Array? y=None, float[] s, str how='a') -> Array"
+    op = declare(ns, schema.replace("'a'", '"a"'))
+    seen: list[Any] = []
+
+    def interpreter(operator: Any, args: Any, kwargs: Any) -> Any:
+        seen.append((list(args), dict(kwargs)))
+        args[0].append(None)
+        return "boxed"
+
+    box, array = Box(), np.zeros(2)
+    with gpuops.register_wrapper(Box, interpreter, level=5):
+        given = [box, array]
+        for _ in range(2):
+            assert op(given, [1, 2], s=[1.0]) == "boxed"
+            assert op((box, array), (1, 2), s=(1,)) == "boxed"
+            assert op([box] * 20, [1, 2], s=[1.0] * 20, y=array) == "boxed"
+        assert given == [box, array]  # what an interpreter does to its list is not the caller's
+        first, converted = seen[0], seen[1]
+        assert first[0][1:] == converted[0][1:] and first[1] == converted[1]
+        assert len(first[0][0]) == len(converted[0][0]) == 3
+        assert first[1] == {"y": None, "s": [1.0], "how": "a"}
+        for wrong in ([1], [1, 2, 3], [1, "2"], "12"):
+            with pytest.raises(gpuops.ArgumentError, match="'n'"):
+                op(given, wrong, s=[1.0])
+    with pytest.raises(gpuops.ArgumentError, match="'xs'"):
+        op(given, [1, 2], s=[1.0])

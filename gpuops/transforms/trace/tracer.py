@@ -13,7 +13,8 @@ from gpuops.dispatch import ambient, entered, register_wrapper
 from gpuops.errors import ArgumentError, TraceError, caller_location, describe
 from gpuops.registry import Operator
 from gpuops.symbols import ShapeEnv, SymInt, is_symbolic, known_equal, product
-from gpuops.symbols.algebra import evaluate, sympy
+from gpuops.symbols._sympy import sympy
+from gpuops.symbols.algebra import evaluate
 from gpuops.transforms.fake import FakeArray, FakeMode
 from gpuops.transforms.trace.array import TracingArray
 from gpuops.transforms.trace.graph import Graph
