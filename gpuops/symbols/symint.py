@@ -7,6 +7,8 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
+
 from gpuops.errors import ArgumentError, describe
 from gpuops.symbols._sympy import sympy
 
@@ -106,9 +108,10 @@ class SymInt:
                     f"{self} and {other} come from different modes and cannot be put together"
                 )
             return other.expr
-        if isinstance(other, int) or hasattr(type(other), "__index__"):
-            # A 0-d array of ints has the method too, and a fake's says that it has no data.
-            return sympy().Integer(operator.index(other)) if not hasattr(other, "shape") else None
+        # Arrays have the method too, and are no sizes.
+        index = getattr(type(other), "__index__", None)
+        if isinstance(other, (int, np.integer)) or (index and not hasattr(other, "shape")):
+            return sympy().Integer(operator.index(other))
         return None
 
     __add__, __radd__ = _binary(operator.add, operator.add)
