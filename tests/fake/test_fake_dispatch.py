@@ -373,6 +373,32 @@ def test_a_mode_is_of_its_thread_only(ns: str) -> None:
     assert results[0].tolist() == [1, 1]
 
 
+def test_several_threads_may_use_one_mode(ns: str) -> None:
+    op = declare(ns, "(Array x) -> Array")
+    op.register_fake(lambda x: x.new_empty((get_ctx().new_dynamic_size(),)))
+    mode, x = FakeMode(), np.zeros(3)
+    together = threading.Barrier(4)
+    found: list[str] = []
+
+    def work() -> None:
+        for _ in range(20):
+            together.wait()
+            with mode:
+                out = op(mode.from_array(x))
+                together.wait()
+                with mode:
+                    found.append(str(out.shape[0]))
+                assert FakeArray(()).fake_mode is mode
+            assert FakeArray(()).fake_mode is None
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == len(set(found)) == 80
+
+
 def test_from_array_takes_arrays_only() -> None:
     mode = FakeMode()
     for wrong in ([1, 2], 3.0, np.float32(3), np.ma.zeros(3), FakeMode().from_array(np.zeros(2))):
