@@ -457,5 +457,3 @@ def linalg_matrix_rank(xp: Any, x: Any, *, rtol: Any = None) -> Any:
         return xp.zeros(values.shape[:-1], dtype=np.intp)
     bound = values.max(axis=-1, keepdims=True) * rtol
     return (values > bound).sum(axis=-1, dtype=np.intp)
-
-

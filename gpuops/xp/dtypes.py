@@ -1,0 +1,117 @@
+"""Data types, and functions of them: they look at no element and run no operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "DTYPES",
+    "can_cast",
+    "finfo",
+    "iinfo",
+    "isdtype",
+    "result_type",
+]
+
+DTYPES = {
+    "bool": np.bool_,
+    "int8": np.int8,
+    "int16": np.int16,
+    "int32": np.int32,
+    "int64": np.int64,
+    "uint8": np.uint8,
+    "uint16": np.uint16,
+    "uint32": np.uint32,
+    "uint64": np.uint64,
+    "float32": np.float32,
+    "float64": np.float64,
+    "complex64": np.complex64,
+    "complex128": np.complex128,
+}
+"""The standard's dtypes by name."""
+
+
+def _dtype(value: Any) -> Any:
+    """The dtype of an array; a dtype as it is."""
+    is_array = hasattr(value, "dtype") and hasattr(value, "shape")
+    return value.dtype if is_array and not isinstance(value, type) else value
+
+
+def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
+    """The dtype of arrays, dtypes and Python numbers together.
+
+    Args:
+        arrays_and_dtypes: arrays of any kind (fakes too), dtypes, and numbers, whose dtype gives
+            way to the others'.
+
+    Raises:
+        TypeError: they have none together.
+
+    >>> from gpuops import xp
+    >>> xp.result_type(xp.float32, xp.zeros(2, dtype="int16"), 1.0)
+    dtype('float32')
+    """
+    return np.result_type(*map(_dtype, arrays_and_dtypes))
+
+
+def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+    """Whether values of one dtype can be had as another one.
+
+    Args:
+        from_: a dtype or an array.
+        to: a dtype.
+        casting: which casts are allowed, as in NumPy.
+
+    >>> can_cast(np.int8, np.int16), can_cast(np.float32, np.int8)
+    (True, False)
+    """
+    return np.can_cast(_dtype(from_), to, casting)
+
+
+def finfo(type: Any, /) -> Any:
+    """The limits of a floating-point dtype.
+
+    Args:
+        type: a dtype or an array.
+
+    Raises:
+        ValueError: no floating-point dtype.
+
+    >>> float(finfo(np.float32).max)
+    3.4028234663852886e+38
+    """
+    return np.finfo(_dtype(type))
+
+
+def iinfo(type: Any, /) -> Any:
+    """The limits of an integer dtype.
+
+    Args:
+        type: a dtype or an array.
+
+    Raises:
+        ValueError: no integer dtype.
+
+    >>> iinfo(np.uint8).max
+    255
+    """
+    return np.iinfo(_dtype(type))
+
+
+def isdtype(dtype: Any, kind: Any) -> bool:
+    """Whether a dtype is of a kind.
+
+    Args:
+        dtype: the dtype.
+        kind: a dtype, one of the standard's kinds (``"integral"``, ``"real floating"``, ...), or a
+            tuple of these.
+
+    Raises:
+        ValueError: an unknown kind.
+
+    >>> isdtype(np.dtype("int8"), "integral")
+    True
+    """
+    return np.isdtype(dtype, kind)
