@@ -243,7 +243,8 @@ def _take_array(picked: _Picked, index: Any, last_was_fancy: bool) -> None:
         return
     for offset, size in enumerate(index.shape):
         own = picked.x.shape[picked.axis + offset]
-        if not known_equal(size, own):
+        # NumPy lets a mask without elements along an axis stand for any size.
+        if not known_equal(size, own) and not known_equal(size, 0):
             require(
                 size == own,
                 IndexError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 __all__ = [
     "DTYPES",
+    "FloatLimits",
+    "IntLimits",
     "can_cast",
     "finfo",
     "iinfo",
@@ -70,8 +72,28 @@ def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
     return np.can_cast(_dtype(from_), to, casting)
 
 
-def finfo(type: Any, /) -> Any:
-    """The limits of a floating-point dtype.
+class FloatLimits(NamedTuple):
+    """What `finfo` tells, in Python's numbers."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    dtype: np.dtype[Any]
+
+
+class IntLimits(NamedTuple):
+    """What `iinfo` tells, in Python's numbers."""
+
+    bits: int
+    max: int
+    min: int
+    dtype: np.dtype[Any]
+
+
+def finfo(type: Any, /) -> FloatLimits:
+    """The limits of a floating-point dtype; of a complex one, those of its parts.
 
     Args:
         type: a dtype or an array.
@@ -79,13 +101,21 @@ def finfo(type: Any, /) -> Any:
     Raises:
         ValueError: no floating-point dtype.
 
-    >>> float(finfo(np.float32).max)
+    >>> finfo(np.float32).max
     3.4028234663852886e+38
     """
-    return np.finfo(_dtype(type))
+    found = np.finfo(_dtype(type))
+    return FloatLimits(
+        int(found.bits),
+        float(found.eps),
+        float(found.max),
+        float(found.min),
+        float(found.smallest_normal),
+        np.dtype(found.dtype),
+    )
 
 
-def iinfo(type: Any, /) -> Any:
+def iinfo(type: Any, /) -> IntLimits:
     """The limits of an integer dtype.
 
     Args:
@@ -97,7 +127,8 @@ def iinfo(type: Any, /) -> Any:
     >>> iinfo(np.uint8).max
     255
     """
-    return np.iinfo(_dtype(type))
+    found = np.iinfo(_dtype(type))
+    return IntLimits(int(found.bits), int(found.max), int(found.min), np.dtype(found.dtype))
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:

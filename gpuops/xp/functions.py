@@ -175,7 +175,7 @@ def _cupy() -> Any:
 # -- arrays one by one -----------------------------------------------------------------------------
 
 
-def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
+def broadcast_arrays(*arrays: Any) -> list[Any]:
     """Views of arrays in the shape that they have together.
 
     Args:
@@ -190,11 +190,12 @@ def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
     [(2, 3), (2, 3)]
     """
     if not arrays:
-        return ()
-    return tuple(manipulation.broadcast_arrays.function(list(map(array, arrays))))
+        return []
+    found: list[Any] = manipulation.broadcast_arrays.function(list(map(array, arrays)))
+    return found
 
 
-def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
+def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     """The coordinates of all points of a grid.
 
     Args:
@@ -210,8 +211,9 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
     (3, 2)
     """
     if not arrays:
-        return ()
-    return tuple(creation.meshgrid.function(list(map(array, arrays)), indexing=indexing))
+        return []
+    found: list[Any] = creation.meshgrid.function(list(map(array, arrays)), indexing=indexing)
+    return found
 
 
 def einsum(subscripts: str, /, *operands: Any) -> Any:
