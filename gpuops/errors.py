@@ -173,11 +173,12 @@ def _is_interactive(file: str) -> bool:
 
 def _is_own_frame(frame: FrameType) -> bool:
     name = frame.f_globals.get("__name__", "")
-    return isinstance(name, str) and (name == "gpuops" or name.startswith("gpuops."))
+    # NumPy calls back into gpuops through its protocols; nobody's own line is in it.
+    return isinstance(name, str) and name.partition(".")[0] in ("gpuops", "numpy")
 
 
 def caller_location() -> Location:
-    """The innermost place on the stack that is not inside gpuops.
+    """The innermost place on the stack that is neither inside gpuops nor inside NumPy.
 
     Returns:
         Where the user's code called into gpuops; ``<unknown>:0`` where there is no such frame

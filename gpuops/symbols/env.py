@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuops.errors import Location, ShapeError, UnknownSizeError, caller_location
-from gpuops.symbols.algebra import Bounds, bounds, evaluate, sympy, text
+from gpuops.symbols._sympy import sympy
+from gpuops.symbols.algebra import Bounds, bounds, evaluate, text
 from gpuops.symbols.symint import SymBool, SymInt, make_symint
 
 __all__ = ["Condition", "ShapeEnv", "Symbol"]

@@ -17,7 +17,7 @@ from gpuops.symbols import ShapeEnv
 from gpuops.transforms.fake import interpreter
 from gpuops.transforms.fake.array import FakeArray
 from gpuops.transforms.fake.context import LEVEL
-from gpuops.transforms.fake.layout import ALIGNED, OWNDATA, WRITEABLE
+from gpuops.transforms.fake.layout import ALIGNED, OWNDATA, WRITEABLE, contiguous_strides
 
 __all__ = ["FakeMode"]
 
@@ -104,7 +104,11 @@ class FakeMode:
         bits |= WRITEABLE * bool(getattr(flags, "writeable", True))
         bits |= ALIGNED * bool(getattr(flags, "aligned", True))
         device = kind.device_of(array)
-        return FakeArray.raw(tuple(shape), array.dtype, device, tuple(array.strides), self, bits)
+        strides: tuple[int, ...] | None = tuple(array.strides)
+        # None stands for them, so that fakes of the usual layout are all alike.
+        if strides == contiguous_strides(shape, array.dtype.itemsize):
+            strides = None
+        return FakeArray.raw(tuple(shape), array.dtype, device, strides, self, bits)
 
     def interpret(self, operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run an operator's fake; see `gpuops.dispatch.Ambient`."""
