@@ -24,7 +24,7 @@ from gpuops.transforms.array_methods import ArrayMethods
 
 LEVEL = 1000
 FACTORIES = frozenset(
-    "arange asarray empty eye from_dlpack full linspace ones zeros fftfreq rfftfreq".split()
+    "arange asarray empty eye from_dlpack full linspace ones zeros fftfreq rfftfreq".split()  # noqa: SIM905
 )
 
 mode = FakeMode()

@@ -59,6 +59,7 @@ def fake_kernel(operator: Operator, rule: Callable[..., Any]) -> Callable[..., A
 
     fake.__name__ = fake.__qualname__ = getattr(rule, "__name__", operator.name).lstrip("_")
     fake.__module__ = rule.__module__
+    fake.func = rule  # type: ignore[attr-defined]  # whose place errors tell
     return fake
 
 
@@ -151,6 +152,7 @@ def _with_short_cut(
             return with_number(x2, x1, (x1, x2))
 
     short.__name__ = short.__qualname__ = fake.__name__
+    short.func = fake.func  # type: ignore[attr-defined]
     return short
 
 

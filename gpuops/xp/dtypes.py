@@ -66,7 +66,8 @@ def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
         to: a dtype.
         casting: which casts are allowed, as in NumPy.
 
-    >>> can_cast(np.int8, np.int16), can_cast(np.float32, np.int8)
+    >>> from gpuops import xp
+    >>> xp.can_cast(xp.int8, xp.int16), xp.can_cast(xp.float32, xp.int8)
     (True, False)
     """
     return np.can_cast(_dtype(from_), to, casting)
@@ -101,7 +102,8 @@ def finfo(type: Any, /) -> FloatLimits:
     Raises:
         ValueError: no floating-point dtype.
 
-    >>> finfo(np.float32).max
+    >>> from gpuops import xp
+    >>> xp.finfo(xp.float32).max
     3.4028234663852886e+38
     """
     found = np.finfo(_dtype(type))
@@ -124,7 +126,8 @@ def iinfo(type: Any, /) -> IntLimits:
     Raises:
         ValueError: no integer dtype.
 
-    >>> iinfo(np.uint8).max
+    >>> from gpuops import xp
+    >>> xp.iinfo(xp.uint8).max
     255
     """
     found = np.iinfo(_dtype(type))
@@ -142,7 +145,8 @@ def isdtype(dtype: Any, kind: Any) -> bool:
     Raises:
         ValueError: an unknown kind.
 
-    >>> isdtype(np.dtype("int8"), "integral")
+    >>> from gpuops import xp
+    >>> xp.isdtype(xp.int8, "integral")
     True
     """
     return np.isdtype(dtype, kind)

@@ -498,7 +498,7 @@ def ravelled(x: Any) -> Meta:
 
 
 def _ravel(x: Any) -> Meta:
-    return reshaped(x, [-1])[0] if len(x.shape) == 1 else ravelled(x)
+    return ravelled(x)
 
 
 @row("ravel(Array(a) x) -> Array(a)", fake=_ravel)
@@ -645,4 +645,6 @@ def unstack(xp: Any, x: Any, axis: int = 0) -> Any:
     """
     if x.ndim == 0:
         raise ValueError("Input array must be at least 1-d.")
-    return [part[...] for part in xp.moveaxis(x, axis, 0)]
+    first = xp.moveaxis(x, axis, 0)
+    # With an ellipsis, the parts of a vector are views too and not numbers.
+    return [first[index, ...] for index in range(first.shape[0])]
