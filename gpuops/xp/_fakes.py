@@ -79,7 +79,7 @@ def _plain(x1: FakeArray, x2: FakeArray) -> bool:
 
 
 def _with_short_cut(
-    operator: Operator, ufunc: np.ufunc, fake: Callable[..., Any]
+    operator: Operator, ufunc: np.ufunc, fake: Any
 ) -> Callable[..., Any]:
     """The fake of a ufunc, quick for contiguous arrays of one shape, and numbers beside them.
 
