@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from gpuops import external_objects as external_objects
     from gpuops import random as random
     from gpuops.cuda.transfer import asarray as asarray
+    from gpuops import xp as xp
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
     from gpuops.transforms.trace import Graph, trace
 
@@ -96,6 +97,10 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "xp":
+        import importlib
+
+        return importlib.import_module("gpuops.xp")
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -107,7 +112,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, "xp"})
 
 
 __all__ = [
@@ -190,4 +195,5 @@ __all__ = [
     "set_kernel_enabled",
     "set_payload",
     "trace",
+    "xp",
 ]

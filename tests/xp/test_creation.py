@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.xp.common import agree, arrays, quick, shapes
+from tests.xp.common import agree, arrays, quick
 
 dtypes = st.one_of(
     st.none(), st.sampled_from(["bool", "int8", "float32", "complex64"]).map(np.dtype)

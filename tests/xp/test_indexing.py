@@ -39,7 +39,7 @@ def keys(draw: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
             values = laid_out(chosen, draw(st.sampled_from(["int64", "int8"])), draw)
             items.append(values % size if size else values * 0)
         elif kind == "m":
-            size += draw(st.integers(0, 12)) == 0
+            size = draw(st.sampled_from([*[size] * 8, size + 1, 0]))
             items.append(
                 np.asarray(draw(st.lists(st.booleans(), min_size=size, max_size=size)), dtype=bool)
             )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from tests.xp.common import agree, arrays, axes, broadcastable, laid_out, quick, shapes
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.xp.common import agree, arrays, axes, broadcastable, laid_out, quick, shapes
 
 some_axes = st.lists(axes, max_size=3)
 
