@@ -107,7 +107,7 @@ def is_functional(schema: str | Schema) -> bool:
     >>> is_functional("f(Array x) -> Array"), is_functional("f(Array(a!) x) -> ()")
     (True, False)
     """
-    return (parse_schema(schema) if isinstance(schema, str) else schema).is_functional
+    return (schema if isinstance(schema, Schema) else parse_schema(schema)).is_functional
 
 
 def _tokens(text: str) -> list[_Token]:
