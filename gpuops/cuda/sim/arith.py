@@ -34,6 +34,8 @@ __all__ = [
     "fma16",
     "fns",
     "funnel_left",
+    "greatest",
+    "least",
     "funnel_right",
     "is_normal",
     "is_subnormal",
@@ -148,6 +150,22 @@ def xorsign(a: Value, b: Value, size: Value) -> Value:
     """`size` with the exclusive or of the signs of `a` and `b`."""
     negative = np.signbit(a) ^ np.signbit(b)
     return pick(negative, -size, size)
+
+
+def least(a: Value, b: Value) -> Value:
+    """The smaller of two floats; of a NaN and a number the number, even if the NaN signals."""
+    found = np.fmin(a, b)
+    return _number(found, a, b) if np.isnan(found).any() else found
+
+
+def greatest(a: Value, b: Value) -> Value:
+    """As `least`, the larger."""
+    found = np.fmax(a, b)
+    return _number(found, a, b) if np.isnan(found).any() else found
+
+
+def _number(found: Value, a: Value, b: Value) -> Value:
+    return pick(np.isnan(a), b, pick(np.isnan(b), a, found))
 
 
 def cnot(x: Value) -> Value:

@@ -15,7 +15,7 @@ from gpuops.cuda.sim.machine import Machine
 from gpuops.cuda.sim.memory import Memory
 from gpuops.cuda.sim.program import Program
 from gpuops.cuda.sim.ptx import Variable
-from gpuops.cuda.sim.regions import PARAMS, Share, Shares, Window
+from gpuops.cuda.sim.regions import PARAMS, WORKSPACE, Share, Shares, Window
 from gpuops.cuda.sim.report import Source
 from gpuops.cuda.sim.scheduler import run_wave
 from gpuops.cuda.sim.shadow import Shadow
@@ -76,6 +76,8 @@ def launch(
     windows[PARAMS] = Window(
         PARAMS, block_bytes, 0, len(params), "the kernel's parameters", writable=False
     )
+    workspace = np.zeros(16, np.uint8)
+    windows[WORKSPACE] = Window(WORKSPACE, workspace, 0, 8, "the grid's workspace")
     clock = Clock(blocks == 1, program.fences)
     if races:
         for window in windows.values():
@@ -120,6 +122,8 @@ def _private(
     copied = Copied(top.lanes)
     size, grain = len(memory.shared.data), program.grain["shared"]
     memory.shared.written = Written(size, grain, top.count, copied)
+    if any(v.zeroed for v in variables):
+        memory.shared.reset()
     if races and variables:
         memory.shared.shadow = Shadow(clock, size, grain, stride, not program.shared_cas)
     count = top.lanes if program.layout.local_size else 1
@@ -176,7 +180,7 @@ def _wanted(parameter: Variable) -> str:
 def _scalar(source: Source, position: int, value: Any, parameter: Variable) -> bytes:
     """A scalar's bytes as the parameter's type, or a refusal."""
     size, kind = parameter.size, parameter.type
-    structure = kind == "b8" and not (size == 1)
+    structure = kind == "b8" and size != 1
     if isinstance(value, bytes | bytearray | memoryview):
         raw = bytes(value)
     elif isinstance(value, np.generic):
@@ -277,7 +281,8 @@ def _window(number: int, group: list[_Span]) -> Window:
 
 def _bytes_at(address: int, size: int) -> Any:
     """Memory as uint8; whoever uses it keeps its owner alive."""
-    return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+    buffer: Any = (ctypes.c_uint8 * size).from_address(address)
+    return np.frombuffer(buffer, np.uint8)
 
 
 def _written(window: Window, group: list[_Span], given: Sequence[Any]) -> Written:

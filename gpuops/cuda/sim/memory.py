@@ -85,7 +85,7 @@ class Memory:
                 chosen = chosen[0]
             for *part, inner in self.locate(access, some, chosen):
                 found.append((*part, positions if inner is None else positions[inner]))
-        return found  # type: ignore[return-value]
+        return found
 
     def _in_shared(
         self, access: Access, lanes: Lanes, address: Any
@@ -236,19 +236,20 @@ class Memory:
     def store(self, lanes: Lanes, address: Any, values: tuple[Any, ...], access: Access) -> None:
         """Write a value, or the elements of a vector."""
         for region, some, at, moved, low, high, positions in self.locate(access, lanes, address):
-            if region.__class__ is Window and not region.writable:  # type: ignore[attr-defined]
+            if region.__class__ is Window and not region.writable:
                 self.read_only(access, region, some)
             if access.checked and region.shadow is not None:
                 grain = region.shadow.grain
                 region.shadow.access(access, some, at, moved // grain if moved else 0, low, high)
             if region.written is not None:
                 region.written.mark(access, some, at, moved)
+            mine = values
             if positions is not None:
-                values = tuple(v[positions] if v.__class__ is np.ndarray else v for v in values)
+                mine = tuple(v[positions] if v.__class__ is np.ndarray else v for v in values)
             units = region.units(access)
             if at.__class__ is np.ndarray and moved:
                 at, units = _moved(at, units, moved, access)
-            self._put(access, some, units, at, values)
+            self._put(access, some, units, at, mine)
 
     def note(
         self,
@@ -278,9 +279,7 @@ class Memory:
         columns = (units,) if access.count == 1 else tuple(units.T)
         many = lanes.n > 1
         for column, value in zip(columns, values, strict=True):
-            if at.__class__ is int or (
-                at.__class__ is not np.ndarray and at.__class__ is not slice
-            ):
+            if at.__class__ not in (np.ndarray, slice):
                 at = int(at)
                 if many and value.__class__ is np.ndarray:
                     column[at] = value[-1]

@@ -346,7 +346,8 @@ class _Quiet:
         self.rounds += 1
         if self.work > _PATIENCE or self.total > _LIMIT:
             self._fail(
-                f"still running after {self.total} basic blocks, the last {self.work} of them without a change of memory"
+                f"still running after {self.total} basic blocks, the last {self.work} of them "
+                "without a change of memory"
             )
         if self.rounds < _LOOK:
             return
