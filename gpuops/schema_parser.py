@@ -138,6 +138,7 @@ class _Parser:
         self.text = text
         self.tokens = _tokens(text)
         self.index = 0
+        self.names: list[_Token] = []  # of the parameters
 
     # -- reading tokens ----------------------------------------------------------------------------
 
@@ -192,6 +193,8 @@ class _Parser:
         try:
             return Schema(name, overload, parameters, returns, returns_tuple)
         except SchemaError as error:
+            if error.parameter is not None:
+                self.fail(str(error), self.names[error.parameter])
             raise SchemaError(f"{error}\n    {self.text}") from None
 
     def name(self) -> tuple[str, str]:
@@ -218,6 +221,7 @@ class _Parser:
                 stars.append(star)
                 return
             type_, alias = self.type()
+            self.names.append(self.token)
             name = self.word(f"a name for the parameter of type {type_}")
             default: Any = MISSING
             if self.take("="):
