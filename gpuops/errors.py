@@ -60,7 +60,13 @@ class UsageError(GpuopsError, TypeError):
 
 
 class SchemaError(GpuopsError, ValueError):
-    """A declaration is malformed: a name, a schema string, a type hint, a default, a tag."""
+    """A declaration is malformed: a name, a schema string, a type hint, a default, a tag.
+
+    Attributes:
+        parameter: which parameter of a schema is at fault, counted from 0; None for anything else.
+    """
+
+    parameter: int | None = None
 
 
 class OpaqueTypeError(SchemaError, TypeError):
