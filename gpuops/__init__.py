@@ -17,11 +17,15 @@ from gpuops.annotations import Array, DType, Scalar
 from gpuops.debug import debug
 from gpuops.devices import Device, device_of
 from gpuops.dispatch import register_wrapper
+from gpuops.effects import EffectType, register_effect
 from gpuops.errors import (
     AliasError,
     ArgumentError,
+    DeadObjectError,
     DeviceError,
     DynamicShapeError,
+    EffectError,
+    ExternalObjectError,
     FakeContextError,
     FakeDataError,
     FakeMixError,
@@ -30,6 +34,8 @@ from gpuops.errors import (
     MutationError,
     NoFakeError,
     NoKernelError,
+    OpaqueAccessError,
+    OpaqueTypeError,
     OperatorNotFoundError,
     OverloadError,
     RegistrationError,
@@ -55,8 +61,9 @@ from gpuops.op import (
     register_fake,
     register_kernel,
 )
-from gpuops.opaque import is_opaque_type, register_opaque_type
+from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaque_type
 from gpuops.packs import load_packs
+from gpuops.payload import OpaqueObject, get_payload, make_opaque, set_payload
 from gpuops.registry import Operator, Registration, fallthrough_kernel
 from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
@@ -66,7 +73,10 @@ from gpuops.versions import array_version
 
 if TYPE_CHECKING:
     from gpuops import cuda as cuda
+    from gpuops import external_objects as external_objects
+    from gpuops import random as random
     from gpuops.cuda.transfer import asarray as asarray
+    from gpuops import xp as xp
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
     from gpuops.transforms.trace import Graph, trace
 
@@ -79,12 +89,18 @@ _LAZY = {
     "Graph": "gpuops.transforms.trace",
     "asarray": "gpuops.cuda.transfer",
     "cuda": "gpuops.cuda",
+    "external_objects": "gpuops.external_objects",
     "get_ctx": "gpuops.transforms.fake",
+    "random": "gpuops.random",
     "trace": "gpuops.transforms.trace",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "xp":
+        import importlib
+
+        return importlib.import_module("gpuops.xp")
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -96,7 +112,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, "xp"})
 
 
 __all__ = [
@@ -105,9 +121,13 @@ __all__ = [
     "Array",
     "CustomOp",
     "DType",
+    "DeadObjectError",
     "Device",
     "DeviceError",
     "DynamicShapeError",
+    "EffectError",
+    "EffectType",
+    "ExternalObjectError",
     "FakeArray",
     "FakeContextError",
     "FakeDataError",
@@ -117,9 +137,14 @@ __all__ = [
     "Graph",
     "GraphError",
     "Library",
+    "MemberType",
     "MutationError",
     "NoFakeError",
     "NoKernelError",
+    "OpaqueAccessError",
+    "OpaqueBase",
+    "OpaqueObject",
+    "OpaqueTypeError",
     "Operator",
     "OperatorNotFoundError",
     "OverloadError",
@@ -146,22 +171,29 @@ __all__ = [
     "debug",
     "define",
     "device_of",
+    "external_objects",
     "fallthrough_kernel",
     "get_ctx",
     "get_kernel",
+    "get_payload",
     "impl",
     "infer_schema",
     "is_functional",
     "is_opaque_type",
     "load_library",
     "load_packs",
+    "make_opaque",
     "operators",
     "ops",
     "parse_schema",
+    "random",
+    "register_effect",
     "register_fake",
     "register_kernel",
     "register_opaque_type",
     "register_wrapper",
     "set_kernel_enabled",
+    "set_payload",
     "trace",
+    "xp",
 ]

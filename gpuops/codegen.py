@@ -25,6 +25,7 @@ import linecache
 import types
 import weakref
 from collections.abc import Callable
+from enum import Enum
 from itertools import count
 from keyword import iskeyword
 from typing import Any
@@ -231,7 +232,13 @@ def _item_test(table: CallTable, name: str, type_: Type, array: str) -> str:
     if base == "order":
         orders = table.name("orders", frozenset(ORDERS))
         return f"({kind} is {table.name('str', str)} and {name} in {orders})"
-    return f"{kind} is {table.name('opaque_' + _word(base), opaque.opaque_class(base))}"
+    cls = opaque.opaque_class(base)
+    if cls is None:
+        return "False"  # the class is gone; the slow path says so
+    known = table.name(f"opaque_{_word(base)}", cls)
+    if issubclass(cls, Enum) and list(cls):
+        return f"{kind} is {known}"  # an enumeration with members has no subclasses
+    return f"({kind} is {known} or {table.name('issubclass', issubclass)}({kind}, {known}))"
 
 
 def _word(base: str) -> str:
@@ -246,11 +253,10 @@ def _list_test(table: CallTable, name: str, type_: Type, device: str, array: str
     if type_.is_array:
         only = table.name(f"only_{array}{'_or_none' if type_.item_optional else ''}")
     else:
-        allowed = _exact_types(type_.item)
-        only = table.name(
-            f"only_{_word(type_.base)}{'_or_none' if type_.item_optional else ''}",
-            allowed.issuperset,
-        )
+        allowed = _exact_types(type_.item).issuperset
+        # Apart from the names for arrays, which an opaque type may be called as.
+        kinds = "opaque_" * type_.is_opaque + _word(type_.base)
+        only = table.name(f"only_{kinds}{'_or_none' if type_.item_optional else ''}", allowed)
     items = f"{only}({table.name('map', map)}({table.name('type', type)}, {name}))"
     return f"({kind}{length} and {items})"
 

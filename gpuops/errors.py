@@ -17,8 +17,11 @@ from typing import Any
 __all__ = [
     "AliasError",
     "ArgumentError",
+    "DeadObjectError",
     "DeviceError",
     "DynamicShapeError",
+    "EffectError",
+    "ExternalObjectError",
     "FakeContextError",
     "FakeDataError",
     "FakeMixError",
@@ -30,6 +33,8 @@ __all__ = [
     "NoFakeError",
     "NoGradientError",
     "NoKernelError",
+    "OpaqueAccessError",
+    "OpaqueTypeError",
     "OperatorNotFoundError",
     "OverloadError",
     "PytreesNotInstalledError",
@@ -58,7 +63,33 @@ class UsageError(GpuopsError, TypeError):
 
 
 class SchemaError(GpuopsError, ValueError):
-    """A declaration is malformed: a name, a schema string, a type hint, a default, a tag."""
+    """A declaration is malformed: a name, a schema string, a type hint, a default, a tag.
+
+    Attributes:
+        parameter: which parameter of a schema is at fault, counted from 0; None for anything else.
+    """
+
+    parameter: int | None = None
+
+
+class OpaqueTypeError(SchemaError, TypeError):
+    """A class cannot be registered as an opaque type, or is one already."""
+
+
+class OpaqueAccessError(GpuopsError, AttributeError):
+    """A fake kernel or a traced function wants more of an opaque object than it gives away."""
+
+
+class ExternalObjectError(GpuopsError, IndexError, RuntimeError):
+    """A graph's table of external objects has no such index, or cannot have such an object."""
+
+
+class DeadObjectError(ExternalObjectError, ReferenceError):
+    """An object that a graph needs was dropped by its owner."""
+
+
+class EffectError(UsageError, ValueError):
+    """`register_effect` was given something that is no operator, or no effect."""
 
 
 class RegistrationError(GpuopsError, RuntimeError):
@@ -213,16 +244,17 @@ def _is_interactive(file: str) -> bool:
 
 def _is_own_frame(frame: FrameType) -> bool:
     name = frame.f_globals.get("__name__", "")
-    # The command declares operators as any user does: its places are worth naming.
+    # NumPy calls back into gpuops through its protocols; nobody's own line is in it. The command
+    # declares operators as any user does: its places are worth naming.
     return (
         isinstance(name, str)
-        and (name == "gpuops" or name.startswith("gpuops."))
+        and name.partition(".")[0] in ("gpuops", "numpy")
         and not name.startswith("gpuops.cli")
     )
 
 
 def caller_location() -> Location:
-    """The innermost place on the stack that is not inside gpuops.
+    """The innermost place on the stack that is neither inside gpuops nor inside NumPy.
 
     Returns:
         Where the user's code called into gpuops; ``<unknown>:0`` where there is no such frame

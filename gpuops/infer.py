@@ -27,6 +27,7 @@ from gpuops.schema import (
     Type,
     check_default,
 )
+from gpuops.symbols import SymInt
 
 __all__ = ["infer", "infer_schema", "mutated_names", "signature_of", "tuple_to_list"]
 
@@ -38,6 +39,7 @@ _SIMPLE: dict[Any, str] = {
     Array: "Array",
     np.ndarray: "Array",
     int: "SymInt",
+    SymInt: "SymInt",
     float: "float",
     bool: "bool",
     complex: "complex",
@@ -52,7 +54,8 @@ _RETURNABLE = frozenset({"Array", "SymInt", "float", "bool", "complex", "Scalar"
 _VALID_PARAMETERS = (
     "Array, int, float, bool, complex, str, Scalar (int | float | bool), DType, Device, a "
     "registered opaque class, an Enum; each also X | None; list[X] or Sequence[X] of Array, "
-    "Array | None, int, float, bool, complex or Scalar, also list[X] | None"
+    "Array | None, an opaque class (also | None), int, float, bool, complex or Scalar, also "
+    "list[X] | None"
 )
 _VALID_RETURNS = (
     "Array, int, float, bool, complex, Scalar, list[Array] or list[Array | None], each also "
@@ -431,7 +434,7 @@ def _list_of(arguments: tuple[Any, ...]) -> Type | None:
         return None
     if not (item.base in _LISTABLE or item.is_opaque):
         return None
-    if item.optional and not item.is_array:
+    if item.optional and not (item.is_array or item.is_opaque):
         return None
     return Type(item.base, item.optional, is_list=True)
 

@@ -125,34 +125,13 @@ class Schema:
     returns_tuple: bool = False
 
     def __post_init__(self) -> None:
-        seen: set[str] = set()
-        default_from: str | None = None
-        keyword_only_from: str | None = None
-        checked = []
+        checked: list[Parameter] = []
         for parameter in self.parameters:
-            name = parameter.name
-            _check_parameter_name(name)
-            if name in seen:
-                raise SchemaError(f"parameter {name!r} appears twice in the schema")
-            seen.add(name)
-            _check_alias(parameter.alias, parameter.type, f"parameter {name!r}")
-            if parameter.kwarg_only:
-                keyword_only_from = keyword_only_from or name
-            elif keyword_only_from is not None:
-                raise SchemaError(
-                    f"positional parameter {name!r} follows keyword-only parameter "
-                    f"{keyword_only_from!r}"
-                )
-            elif parameter.has_default:
-                default_from = default_from or name
-            elif default_from is not None:
-                raise SchemaError(
-                    f"parameter {name!r} without a default follows {default_from!r}, which has one"
-                )
-            if parameter.has_default:
-                default = check_default(parameter.type, parameter.default, name)
-                parameter = replace(parameter, default=default)
-            checked.append(parameter)
+            try:
+                checked.append(_checked(parameter, checked))
+            except SchemaError as error:
+                error.parameter = len(checked)
+                raise
         for index, output in enumerate(self.returns):
             _check_alias(output.alias, output.type, f"return {index}")
         object.__setattr__(self, "parameters", tuple(checked))
@@ -257,6 +236,28 @@ def check_namespace(namespace: object) -> str:
     if namespace in RESERVED_NAMESPACES or namespace.startswith("__"):
         raise SchemaError(f"{namespace!r} is a reserved namespace: choose another")
     return namespace
+
+
+def _checked(parameter: Parameter, before: list[Parameter]) -> Parameter:
+    """A parameter with its default converted, if it may follow those before it."""
+    name = parameter.name
+    _check_parameter_name(name)
+    if any(name == earlier.name for earlier in before):
+        raise SchemaError(f"parameter {name!r} appears twice in the schema")
+    _check_alias(parameter.alias, parameter.type, f"parameter {name!r}")
+    if not parameter.kwarg_only:
+        for earlier in before:
+            if earlier.kwarg_only:
+                raise SchemaError(
+                    f"positional parameter {name!r} follows keyword-only parameter {earlier.name!r}"
+                )
+            if earlier.has_default and not parameter.has_default:
+                raise SchemaError(
+                    f"parameter {name!r} without a default follows {earlier.name!r}, which has one"
+                )
+    if not parameter.has_default:
+        return parameter
+    return replace(parameter, default=check_default(parameter.type, parameter.default, name))
 
 
 def _check_parameter_name(name: str) -> None:

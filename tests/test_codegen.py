@@ -273,10 +273,10 @@ def test_lists_of_one_type_with_and_without_none_are_told_apart(ns: str) -> None
     [("{ns}_t.a", "{ns}.t_a"), ("{ns}_t_a", "{ns}.t.a"), ("{ns}._t", "{ns}_.t")],
 )
 def test_opaque_types_with_similar_names_are_told_apart(ns: str, names: tuple[str, str]) -> None:
-    class One:
+    class One(gpuops.OpaqueBase):
         pass
 
-    class Two:
+    class Two(gpuops.OpaqueBase):
         pass
 
     one, two = (pattern.format(ns=ns) for pattern in names)

@@ -248,7 +248,7 @@ def test_operators_of_anything_callable_run(ns: str) -> None:
 
 # B7
 def test_opaque_enum_and_generator_hints() -> None:
-    class Handle:
+    class Handle(gpuops.OpaqueBase):
         pass
 
     class SubHandle(Handle):

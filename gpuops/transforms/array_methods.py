@@ -18,6 +18,7 @@ from gpuops.errors import ArgumentError, GpuopsError
 from gpuops.transforms.numpy_names import (
     CREATION,
     METADATA,
+    METHODS,
     REDUCTIONS,
     UFUNCS,
     is_default,
@@ -122,6 +123,7 @@ class ArrayMethods:
 
     shape: Any
     dtype: Any
+    device: Any
     ndim: Any
 
     # -- operators ---------------------------------------------------------------------------------
@@ -195,7 +197,7 @@ class ArrayMethods:
         "var", "axis", "dtype", "out", "ddof", "keepdims", renamed={"ddof": "correction"}
     )
     argsort = _reduction("argsort", "axis")
-    clip = _reduction("clip", "min", "max", "out")
+    clip = _reduction("clip", "min", "max", "out", renamed={"a_min": "min", "a_max": "max"})
     repeat = _reduction("repeat", "repeats", "axis")
     take = _reduction("take", "indices", "axis", "out")
     round = _reduction("round", "decimals", "out")
@@ -219,7 +221,7 @@ class ArrayMethods:
 
     def copy(self) -> Any:
         """See ``numpy.ndarray.copy``; the copy is C-contiguous, as the method's is in NumPy."""
-        return xp.copy(self)
+        return xp.reshape(self, self.shape, copy=True)
 
     __copy__ = copy
 
@@ -240,7 +242,7 @@ class ArrayMethods:
 
     def flatten(self) -> Any:
         """See ``numpy.ndarray.flatten``: always a copy."""
-        return self.copy().reshape(-1)
+        return xp.reshape(self, (-1,), copy=True)
 
     def transpose(self, *axes: Any) -> Any:
         """See ``numpy.ndarray.transpose``."""
@@ -342,6 +344,17 @@ class ArrayMethods:
         metadata = METADATA.get(function)
         if metadata is not None:
             return metadata(*args, **kwargs)
+        out = kwargs.pop("out", None)
+        kept = {k: v for k, v in kwargs.items() if not is_default(k, v)}
+        method = METHODS.get(function)
+        if method is not None and args and isinstance(args[0], ArrayMethods):
+            return _into(out, getattr(args[0], method)(*args[1:], **kept))
+        if function in CREATION and not any(isinstance(arg, ArrayMethods) for arg in args):
+            # ``np.empty(3, like=x)``
+            return self._create(xp_name(function), args, kept)
+        if function is np.copy:
+            # In the array's own order of axes, unlike the method.
+            return xp.astype(args[0], args[0].dtype, copy=True)
         name = xp_name(function)
         owner: Any = xp
         for part in name.split("."):
@@ -349,15 +362,14 @@ class ArrayMethods:
                 owner = getattr(owner, part)
             except (AttributeError, GpuopsError):
                 raise ArgumentError(
-                    f"np.{function.__name__} has no operator xp::{name}, so it cannot take a "
-                    f"{type(self).__name__}"
+                    f"{function.__module__}.{function.__name__} has no operator xp::{name}, so it "
+                    f"cannot take a {type(self).__name__}"
                 ) from None
-        if function in CREATION and not any(isinstance(arg, ArrayMethods) for arg in args):
-            # ``np.empty(3, like=x)``: on the device of x.
-            kwargs = {"device": self.device, **kwargs}  # type: ignore[attr-defined]
-        out = kwargs.pop("out", None)
-        kept = {k: v for k, v in kwargs.items() if not is_default(k, v)}
         return _into(out, owner(*args, **kept))
+
+    def _create(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a creation function with ``like=`` this array makes: on its device."""
+        return getattr(xp, name)(*args, **{"device": self.device, **kwargs})
 
 
 def _call_ufunc(name: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

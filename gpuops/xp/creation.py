@@ -10,7 +10,6 @@ import numpy as np
 
 from gpuops.devices import Device
 from gpuops.symbols import is_symbolic
-
 from gpuops.xp._meta import Meta, Size, View, fresh, is_dense, like
 from gpuops.xp._row import row
 from gpuops.xp.searching import where
@@ -46,9 +45,7 @@ _BY_SHAPE = '(SymInt[] shape, dtype? dtype=None, str order="C", *, device? devic
 
 
 @row(f"empty{_BY_SHAPE}", fake=_empty)
-def empty(
-    xp: Any, shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None
-) -> Any:
+def empty(xp: Any, shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None) -> Any:
     """A new array whose elements are not set.
 
     Args:
@@ -68,9 +65,7 @@ def empty(
 
 
 @row(f"zeros{_BY_SHAPE}", fake=_empty)
-def zeros(
-    xp: Any, shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None
-) -> Any:
+def zeros(xp: Any, shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None) -> Any:
     """A new array of zeros.
 
     Args:
@@ -170,7 +165,12 @@ def _eye(
     fake=_eye,
 )
 def eye(
-    xp: Any, n_rows: int, n_cols: int | None = None, k: int = 0, dtype: Any = None, *,
+    xp: Any,
+    n_rows: int,
+    n_cols: int | None = None,
+    k: int = 0,
+    dtype: Any = None,
+    *,
     device: Any = None,
 ) -> Any:
     """A matrix with ones on a diagonal and zeros elsewhere.
@@ -405,9 +405,7 @@ def _full_like(x: Any, fill_value: Any, dtype: Any = None, *, device: Any = None
     "full_like(Array x, Scalar fill_value, dtype? dtype=None, *, device? device=None) -> Array",
     fake=_full_like,
 )
-def full_like(
-    xp: Any, x: Any, fill_value: Any, dtype: Any = None, *, device: Any = None
-) -> Any:
+def full_like(xp: Any, x: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Any:
     """One number in the shape of another array.
 
     Args:
@@ -494,8 +492,10 @@ def asarray(
     same_device(x, device, "asarray")
     if copy is False and dtype is not None and x.dtype != dtype:
         raise ValueError("Unable to avoid copy while creating an array as requested.")
-    return xp.array(x, dtype=dtype, copy=bool(copy)) if xp is not np or copy else (
-        np.asarray(x, dtype=dtype)
+    return (
+        xp.array(x, dtype=dtype, copy=bool(copy))
+        if xp is not np or copy
+        else (np.asarray(x, dtype=dtype))
     )
 
 

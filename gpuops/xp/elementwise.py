@@ -190,7 +190,7 @@ def _round(x: Any, decimals: int = 0) -> Meta:
 
 
 @row("round(Array x, int decimals=0) -> Array", fake=_round)
-def round(xp: Any, x: Any, decimals: int = 0) -> Any:  # noqa: A001  # the standard's name
+def round(xp: Any, x: Any, decimals: int = 0) -> Any:
     """Each element rounded to a number of decimals; halves go to the even neighbour.
 
     Args:
@@ -252,7 +252,7 @@ def imag(xp: Any, x: Any) -> Any:
     return x.imag
 
 
-def _clip(x: Any, min: Any = None, max: Any = None) -> Meta:  # noqa: A002
+def _clip(x: Any, min: Any = None, max: Any = None) -> Meta:
     bounds = [bound for bound in (min, max) if bound is not None]
     if not bounds:
         return ufunc_metas(np.positive, [x])[0]
@@ -266,10 +266,8 @@ def _clip(x: Any, min: Any = None, max: Any = None) -> Meta:  # noqa: A002
     return Meta(shape, dtype, elementwise_strides(shape, dtype.itemsize, arrays, uncast))
 
 
-@row(
-    "clip(Array x, Array? min=None, Array? max=None) -> Array", fake=_clip, scalars=("min", "max")
-)
-def clip(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002
+@row("clip(Array x, Array? min=None, Array? max=None) -> Array", fake=_clip, scalars=("min", "max"))
+def clip(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
     """Each element, or the bound that it is beyond.
 
     Args:

@@ -9,7 +9,17 @@ import numpy as np
 
 from gpuops.symbols import known_equal, product, require_equal
 from gpuops.xp._axes import axes_of, axis_of, result_dtype, without
-from gpuops.xp._meta import Meta, ReadOnly, Size, View, broadcast, fresh, is_dense, like, view_strides
+from gpuops.xp._meta import (
+    Meta,
+    ReadOnly,
+    Size,
+    View,
+    broadcast,
+    fresh,
+    is_dense,
+    like,
+    view_strides,
+)
 from gpuops.xp._row import row
 from gpuops.xp._shapes import joined_strides, permuted, reshaped
 
@@ -40,7 +50,9 @@ def broadcast_to_meta(x: Any, shape: Sequence[Size]) -> Meta:
             strides.append(0)
             continue
         if size is not wanted and not known_equal(size, wanted):
-            require_equal(size, wanted, f"{x.shape} cannot be broadcast to {shape}, as sizes differ")
+            require_equal(
+                size, wanted, f"{x.shape} cannot be broadcast to {shape}, as sizes differ"
+            )
         strides.append(0 if type(wanted) is int and wanted == 1 else stride)
     return ReadOnly(shape, x.dtype, tuple(strides))
 
@@ -186,7 +198,9 @@ def _stack(arrays: Sequence[Any], axis: int = 0, *, dtype: Any = None) -> Meta:
     axis = axis_of(axis, ndim + 1)
     grown = [
         Meta(
-            (*x.shape[:axis], 1, *x.shape[axis:]), x.dtype, (*x.strides[:axis], 0, *x.strides[axis:])
+            (*x.shape[:axis], 1, *x.shape[axis:]),
+            x.dtype,
+            (*x.strides[:axis], 0, *x.strides[axis:]),
         )
         for x in arrays
     ]
@@ -230,12 +244,12 @@ def expanded(x: Any, axes: Sequence[int]) -> Meta:
     return reshaped(x, [1 if axis in places else next(sizes) for axis in range(ndim)])[0]
 
 
-def _expand_dims(x: Any, axis: Sequence[int]) -> Meta:
+def _expand_dims(x: Any, axis: Sequence[int] = (0,)) -> Meta:
     return expanded(x, axis)
 
 
-@row("expand_dims(Array(a) x, int[] axis) -> Array(a)", fake=_expand_dims)
-def expand_dims(xp: Any, x: Any, axis: Any) -> Any:
+@row("expand_dims(Array(a) x, int[] axis=[0]) -> Array(a)", fake=_expand_dims)
+def expand_dims(xp: Any, x: Any, axis: Any = (0,)) -> Any:
     """A view with new axes of size 1.
 
     Args:
@@ -408,6 +422,9 @@ def swapaxes(xp: Any, x: Any, axis1: int, axis2: int) -> Any:
 
 def _flip(x: Any, axis: Sequence[int] | None = None) -> Meta:
     axes = axes_of(axis, len(x.shape))
+    if not x.shape:
+        # NumPy gives a number here, which is no view.
+        return fresh((), x.dtype.newbyteorder("="))
     strides = tuple(
         -stride if a in axes and not (type(size) is int and size == 0) else stride
         for a, (size, stride) in enumerate(zip(x.shape, x.strides, strict=True))
@@ -481,7 +498,7 @@ def ravelled(x: Any) -> Meta:
 
 
 def _ravel(x: Any) -> Meta:
-    return reshaped(x, [-1])[0] if len(x.shape) == 1 else ravelled(x)
+    return ravelled(x)
 
 
 @row("ravel(Array(a) x) -> Array(a)", fake=_ravel)
@@ -628,6 +645,6 @@ def unstack(xp: Any, x: Any, axis: int = 0) -> Any:
     """
     if x.ndim == 0:
         raise ValueError("Input array must be at least 1-d.")
-    return [part[...] for part in xp.moveaxis(x, axis, 0)]
-
-
+    first = xp.moveaxis(x, axis, 0)
+    # With an ellipsis, the parts of a vector are views too and not numbers.
+    return [first[index, ...] for index in range(first.shape[0])]

@@ -386,6 +386,25 @@ def test_sizes_pass_as_int_arguments(ns: str) -> None:  # Q6
         f(np.zeros(3), size, [1], 1)
 
 
+def test_symint_is_a_type_hint() -> None:  # Q6
+    def f(x: Array, n: SymInt, shape: list[SymInt], m: SymInt | None = None) -> SymInt: ...
+
+    found = gpuops.infer_schema(f, mutates_args=())
+    assert found == "(Array x, SymInt n, SymInt[] shape, SymInt? m=None) -> SymInt"
+
+
+def test_numpys_numbers_go_with_sizes() -> None:
+    s = ShapeEnv().new_dynamic(low=1)
+    assert str(np.int64(2) * s) == "2*u0" and str(s + np.int64(2)) == "u0 + 2"
+    assert (np.int64(0) < s) is True and (np.int64(0) == s) is False
+
+
+def test_the_authors_line_is_not_one_of_numpys() -> None:
+    s = ShapeEnv().new_dynamic()
+    with pytest.raises(UnknownSizeError, match=r"at .*test_symbols.py:\d+: `np.full\(s, 1.0\)`"):
+        np.full(s, 1.0)
+
+
 def test_an_input_size_given_to_a_real_kernel_becomes_its_number(ns: str) -> None:
     @custom_op(f"{ns}::f", mutates_args=())
     def f(x: Array, n: int, shape: list[int]) -> Array:

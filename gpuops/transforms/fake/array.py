@@ -166,6 +166,15 @@ FakeArray(shape=(), dtype=float32, device='cpu')
             f"FakeArray(shape={shape}, dtype={self._dtype}, device={str(self._device)!r}{strides})"
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the mode, which is of its process.
+        return FakeArray, (
+            self._shape,
+            self._dtype,
+            str(self._device),
+            self._strides,
+        )
+
     # -- new arrays from metadata ------------------------------------------------------------------
 
     def new_empty(
@@ -273,6 +282,14 @@ FakeArray(shape=(), dtype=float32, device='cpu')
         made._bits = bits
         made._base = None
         made._mode = mode
+        return made
+
+    def _create(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FakeArray:
+        from gpuops.transforms.fake.mode import FakeMode  # it makes fakes, and so comes later
+
+        with self._mode or FakeMode():
+            made: FakeArray = super()._create(name, args, kwargs)
+        made._mode = self._mode
         return made
 
     # -- what needs data ---------------------------------------------------------------------------

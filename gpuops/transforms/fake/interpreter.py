@@ -7,13 +7,17 @@ from typing import Any, NoReturn
 
 from gpuops.conventions import returned_arguments
 from gpuops.dispatch import ambient, intercepted, register_wrapper
-from gpuops.errors import DeviceError, FakeMixError, Location, NoFakeError, describe, location_of
+from gpuops.errors import DeviceError, FakeMixError, NoFakeError, describe
+from gpuops.opaque import opaque_kind
+from gpuops.opaque_fakes import fake_of
 from gpuops.register import FAKE
 from gpuops.registry import Operator, registry
+from gpuops.symbols import is_symbolic
 from gpuops.transforms.fake.array import FakeArray
 from gpuops.transforms.fake.context import LEVEL, FakeContext
 from gpuops.transforms.fake.gufunc import gufunc_fake
 from gpuops.transforms.fake.outputs import check_outputs, name_dynamic_sizes
+from gpuops.transforms.fake.remembered import MOST_REMEMBERED, key_of
 
 __all__ = ["interpret"]
 
@@ -36,7 +40,8 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
     if plan is None:
         plan = operator.memo["fake"] = _Plan(operator)
     mode = device = None
-    for value in plan.arrays(args, kwargs):
+    arrays = args if plan.only_arrays else plan.arrays(args, kwargs)
+    for value in arrays:
         if type(value) is not FakeArray:
             if value is None:
                 continue
@@ -55,12 +60,43 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
 
     entry = registry.rule(operator, FAKE)
     fake = plan.own if entry is None else entry.value
+    remembered = getattr(fake, "remembered", None)
+    if remembered is None or device is None:
+        return _run(operator, plan, fake, mode, args, kwargs, arrays)
+    key = key_of((*args, *kwargs.values()) if kwargs else args)
+    try:
+        found = remembered.get(key)
+    except TypeError:  # a symbolic size, which has no hash
+        return _run(operator, plan, fake, mode, args, kwargs, arrays)
+    if found is not None:
+        return FakeArray.raw(found[0], found[1], device, found[2], mode)
+    out = _run(operator, plan, fake, mode, args, kwargs, arrays)
+    # A size that depends on data is another one each time.
+    new = plan.one_array and out._base is None and not any(map(is_symbolic, out._shape))
+    if new and out._device is device:
+        if len(remembered) >= MOST_REMEMBERED:
+            remembered.clear()
+        remembered[key] = out._shape, out._dtype, out._strides
+    return out
+
+
+def _run(
+    operator: Operator,
+    plan: _Plan,
+    fake: Callable[..., Any] | None,
+    mode: Any,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    arrays: Sequence[Any],
+) -> Any:
+    """Run a fake kernel in its context and check what it returned."""
     if fake is None:
         fake = _default_fake(operator)
-    elif entry is None and plan.returns_arguments:
+    elif fake is plan.own and plan.returns_arguments:
         return fake(*args, **kwargs)
-
     context = FakeContext(operator, fake, mode)
+    if plan.opaque:
+        args, kwargs = plan.hide_opaque(args, kwargs)
     token = ambient.set(context)
     intercepted.append(None)
     try:
@@ -72,7 +108,7 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
         name_dynamic_sizes(context, out)
     # The usual case: one array, and it is a new one.
     if plan.one_array and type(out) is FakeArray and out._base is None:
-        for value in args:
+        for value in arrays:
             if value is out:
                 break
         else:
@@ -83,18 +119,25 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
 class _Plan:
     """What is the same for all fake calls of an operator."""
 
-    __slots__ = ("arrays", "one_array", "own", "returns_arguments")
+    __slots__ = ("arrays", "one_array", "only_arrays", "opaque", "own", "returns_arguments")
 
     def __init__(self, operator: Operator) -> None:
         schema = operator.schema
         self.arrays = _array_getter(operator)
+        # What messages say of the arguments that the fake may not look into.
+        self.opaque = {
+            p.name if p.kwarg_only else i: f"argument {p.name!r} of {operator.qualname}"
+            for i, p in enumerate(schema.parameters)
+            if opaque_kind(p.type.base) == "reference"
+        }
+        self.only_arrays = all(
+            p.type.is_array and not p.type.is_list and not p.kwarg_only for p in schema.parameters
+        )
         self.one_array = (
             len(schema.returns) == 1
             and not schema.returns_tuple
             and schema.returns[0].type.is_plain_array
             and schema.returns[0].alias is None
-            and not schema.keyword_only
-            and not any(p.type.is_list for p in schema.array_parameters)
         )
         self.returns_arguments = True
         self.own: Callable[..., Any] | None = None
@@ -106,6 +149,22 @@ class _Plan:
         elif operator.signature is not None:
             self.returns_arguments = False
             self.own = gufunc_fake(operator)
+
+    def hide_opaque(
+        self, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """A call's arguments with fakes in the place of opaque reference objects."""
+        args, kwargs = list(args), dict(kwargs)
+        for key, where in self.opaque.items():
+            values: Any = kwargs if isinstance(key, str) else args
+            values[key] = _hidden(values[key], where)
+        return args, kwargs
+
+
+def _hidden(value: Any, where: str) -> Any:
+    return (
+        [fake_of(item, where) for item in value] if type(value) is list else fake_of(value, where)
+    )
 
 
 def _array_getter(operator: Operator) -> Callable[[Sequence[Any], dict[str, Any]], list[Any]]:
@@ -217,12 +276,6 @@ def _fail_devices(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any
         f"{operator.qualname}: expected all arrays to be on the same device, but {listed}. "
         f"Declared as {operator.declaration}"
     )
-
-
-def place_of(fake: Any, operator: Operator) -> Location:
-    """Where a fake kernel was written."""
-    entry = registry.rule(operator, FAKE)
-    return location_of(fake) or (operator.location if entry is None else entry.location)
 
 
 register_wrapper(FakeArray, interpret, LEVEL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path as FilePath
 from typing import Any
@@ -15,6 +15,7 @@ from gpuops.symbols import Condition, ShapeEnv, is_symbolic
 from gpuops.symbols.env import line_text
 from gpuops.transforms.trace import text
 from gpuops.transforms.trace.nodes import ArrayMeta, Constant, Input, Node, Ref, SizeSource, refs
+from gpuops.transforms.trace.objects import ClosedValue, External, Member, ObjectInput, in_table
 from gpuops.transforms.trace.source import Writer
 from gpuops.transforms.trace.structure import leaves, map_leaves
 
@@ -33,6 +34,11 @@ class Graph:
         arguments: what was passed for them, with `Ref`s for arrays.
         inputs: the arrays among them.
         constants: the arrays that the function used and was not given.
+        object_inputs: the opaque reference objects among the arguments.
+        externals: the opaque reference objects that the function used and was not given; the graph
+            looks each of them up again when it runs.
+        closed_values: the objects of opaque value types that it used and was not given; the graph
+            refuses to run where they are others by then.
         nodes: the operator calls, in order.
         outputs: what the function returned, with `Ref`s for arrays.
         env: the symbols of sizes.
@@ -55,6 +61,9 @@ class Graph:
         sources: dict[Any, SizeSource],
         conditions: list[Condition],
         tracing_mode: str,
+        object_inputs: Sequence[ObjectInput] = (),
+        externals: Sequence[External] = (),
+        closed_values: Sequence[ClosedValue] = (),
     ) -> None:
         self.parameters = parameters
         self.arguments = arguments
@@ -63,9 +72,15 @@ class Graph:
         self.env = env
         self.tracing_mode = tracing_mode
         self.objects: dict[str, Any] = {}
+        self._has_fixed = not all(isinstance(argument, Ref) for argument in arguments)
         self.nodes = _alive(nodes, outputs, sources)
-        kept = {id(ref.owner) for ref in self._refs()}
+        kept = {id(owner) for ref in self._refs() for owner in _owners(ref)}
         self.constants = [constant for constant in constants if id(constant) in kept]
+        self.object_inputs = list(object_inputs)
+        self.externals = [external for external in externals if id(external) in kept]
+        for index, external in enumerate(self.externals):
+            external.index = index
+        self.closed_values = list(closed_values)
         here = {id(owner) for owner in (*inputs, *self.nodes)}
         self.sources = {s: source for s, source in sources.items() if id(source.ref.owner) in here}
         # What was required of the results of calls that are left out does not matter.
@@ -105,14 +120,15 @@ class Graph:
                 f"the graph takes {len(self.parameters)} arguments "
                 f"({', '.join(self.parameters)}), {len(args)} were given"
             )
-        if self._fixed:
+        if self._has_fixed:
             self._check_arguments(args)
-        return (self._function or self._build())(*args)
-
-    @property
-    def _fixed(self) -> bool:
-        """Whether there are arguments that are no arrays themselves."""
-        return any(not isinstance(argument, Ref) for argument in self.arguments)
+        function = self._function or self._build()
+        if not (self.externals or self.closed_values):
+            return function(*args)
+        for closed in self.closed_values:
+            closed.check()
+        with in_table(self.externals):
+            return function(*args)
 
     def _check_arguments(self, args: tuple[Any, ...]) -> None:
         """Check the structure of arguments, and those that are fixed in the graph."""
@@ -163,6 +179,15 @@ class Graph:
             raise GraphError(
                 f"{problem}! The graph's input {made.name!r} is {meta}, got {found}{hint}"
             )
+
+    def check_object(self, index: int, value: Any) -> None:
+        """Refuse an opaque object that an argument cannot be.
+
+        Raises:
+            GraphError: it is of another class, or the graph does not hold for it.
+        """
+        made = self.object_inputs[index]
+        made.expected.check(f"the graph's input {made.name!r}", value)
 
     def condition_error(self, index: int, **values: int) -> GraphError:
         """The error that a condition does not hold for these values of its symbols."""
@@ -248,6 +273,15 @@ class Graph:
     def load(cls, path: str | FilePath) -> Graph:
         """Read a file that `save` wrote; see `from_text`."""
         return cls.from_text(FilePath(path).read_text(encoding="utf-8"))
+
+
+def _owners(ref: Ref) -> Iterator[Any]:
+    """What a reference is of; of a member, also the objects around it."""
+    owner: Any = ref.owner
+    yield owner
+    while isinstance(owner, Member):
+        owner = owner.parent
+        yield owner
 
 
 def _same(expected: Any, given: Any) -> bool:

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuops import external_objects
 from gpuops.devices import Device
+from gpuops.registry import registry
 from gpuops.symbols import Condition, is_symbolic
 from gpuops.transforms.trace.nodes import Constant, Input, Node, Ref, SizeSource, refs
 from gpuops.transforms.trace.structure import leaves
+from gpuops.transforms.trace.values import expression, import_line, is_value
 
 if TYPE_CHECKING:
     from gpuops.transforms.trace.graph import Graph
@@ -27,6 +30,7 @@ __all__ = ["Writer", "is_reserved"]
 
 _RESERVED = frozenset(
     {"Device", "GraphError", "check_input", "complex", "condition_error", "float", "forward"}
+    | {"check_object", "external_objects", "get_external_object_by_index"}
     | {"len", "max", "min", "ndarray", "np", "ops", "type"}
 )
 _SYMBOL = re.compile(r"[su]\d+\Z")
@@ -57,6 +61,8 @@ class Writer:
         self.comments = comments
         self.globals: dict[str, Any] = {}
         self._imports: set[str] = set()
+        self._import_from: dict[str, str] = {}
+        self._names = _names(graph)
         self._waiting = list(graph.conditions)
         self._symbols = _needed_symbols(graph)
         self._ready: set[Any] = set()
@@ -80,7 +86,8 @@ class Writer:
             return []
         ours = sorted(self._imports - {"np"}, key=str.lower)
         lines = ["import numpy as np"] if "np" in self._imports else []
-        return lines + ([f"from gpuops import {', '.join(ours)}"] if ours else [])
+        lines += [f"from gpuops import {', '.join(ours)}"] if ours else []
+        return lines + sorted(self._import_from.values())
 
     def _body(self) -> Iterator[str]:
         graph = self.graph
@@ -90,6 +97,7 @@ class Writer:
             if len(made.path) > 1:
                 keys = "".join(f"[{key!r}]" for key in made.path[1:])
                 yield f"{made.name} = {graph.parameters[made.path[0]]}{keys}"
+        yield from self._objects()
         yield from self._sizes({id(made) for made in graph.inputs})
         yield from self._repeated_sizes()
         last = _last_uses(graph) if self.bound else {}
@@ -100,6 +108,26 @@ class Writer:
             if dropped:
                 yield f"del {', '.join(dropped)}"
         yield f"return {self.value(graph.outputs)}"
+
+    def _objects(self) -> Iterator[str]:
+        """Give the opaque objects their names, and check those that are arguments."""
+        for index, given in enumerate(self.graph.object_inputs):
+            keys = "".join(f"[{key!r}]" for key in given.path[1:])
+            text = f"{self.graph.parameters[given.path[0]]}{keys}"
+            if given.name != text:
+                yield f"{given.name} = {text}"
+            if self.bound:
+                self.globals["check_object"] = self.graph.check_object
+                yield f"check_object({index}, {given.name})"
+        for external in self.graph.externals:
+            function = "get_external_object_by_index"
+            if self.bound:
+                self.globals[function] = getattr(external_objects, function)
+            else:
+                self._imports.add("external_objects")
+                function = f"external_objects.{function}"
+            comment = f"  # {external.source.text}" * self.comments
+            yield f"{external.name} = {function}({external.index}){comment}"
 
     def _call(self, node: Node) -> str:
         schema = node.operator.schema
@@ -127,7 +155,8 @@ class Writer:
             self.globals[name] = operator.call
             return name
         self._imports.add("ops")
-        overload = f".{operator.overload}" if operator.overload else ""
+        several = len(registry.overloads(operator.namespace, operator.name)) > 1
+        overload = f".{operator.overload or 'default'}" if several or operator.overload else ""
         text = f"ops.{operator.namespace}.{operator.name}{overload}"
         # An operator's name may be a keyword ("lambda"), which no attribute can be.
         if keyword.iskeyword(operator.name):
@@ -239,7 +268,25 @@ class Writer:
             self._imports.add("Device")
             self.globals["Device"] = Device
             return repr(value)
+        if not self.bound and is_value(value):
+            return self._value(value)
         return self._object(value)
+
+    def _value(self, value: Any) -> str:
+        """An object of an opaque value type, as its class spells it."""
+        text, names = expression(value)
+        lines = {name: import_line(name, meaning) for name, meaning in names.items()}
+        for name, line in lines.items():
+            known = self._import_from.get(name, self.graph.objects.get(name))
+            taken = known is not None and known is not names[name] and known != line
+            if taken or name in self._names or is_reserved(name):
+                return self._object(value)
+        for name, line in lines.items():
+            if line is None:
+                self.graph.objects[name] = names[name]
+            else:
+                self._import_from[name] = line
+        return text
 
     def _object(self, value: Any) -> str:
         """An object that has no expression: a name, which the graph's `objects` explains."""
@@ -260,6 +307,16 @@ class Writer:
             f"{constant.name} = np.frombuffer(bytes.fromhex({data!r}), {dtype})"
             f".reshape({tuple(array.shape)!r}).copy()"
         )
+
+
+def _names(graph: Graph) -> set[str]:
+    """The names of variables in a graph's code."""
+    named: list[Any] = [*graph.inputs, *graph.constants, *graph.object_inputs, *graph.externals]
+    found = {*graph.parameters, *(owner.name for owner in named)}
+    for node in graph.nodes:
+        returns = range(len(node.operator.schema.returns))
+        found |= {node.name, *(f"{node.name}_{index}" for index in returns)}
+    return found
 
 
 def _repeated(graph: Graph) -> Iterator[tuple[Input, int, Any]]:

@@ -7,17 +7,22 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
+from gpuops.conventions import returned_arguments
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
 from gpuops.dispatch import ambient, entered, register_wrapper
 from gpuops.errors import ArgumentError, TraceError, caller_location, describe
+from gpuops.opaque import is_opaque_type
+from gpuops.opaque_fakes import real_of
 from gpuops.registry import Operator
 from gpuops.symbols import ShapeEnv, SymInt, is_symbolic, known_equal, product
-from gpuops.symbols.algebra import evaluate, sympy
+from gpuops.symbols._sympy import sympy
+from gpuops.symbols.algebra import evaluate
 from gpuops.transforms.fake import FakeArray, FakeMode
 from gpuops.transforms.trace.array import TracingArray
 from gpuops.transforms.trace.graph import Graph
 from gpuops.transforms.trace.nodes import ArrayMeta, Constant, Input, Node, Ref, SizeSource
+from gpuops.transforms.trace.objects import Objects, is_reference
 from gpuops.transforms.trace.source import is_reserved
 from gpuops.transforms.trace.structure import Path, leaves, map_leaves
 
@@ -92,8 +97,12 @@ class Tracer:
         self.active = True
         self.outer = ambient.get()
         self.mode: FakeMode | None = None
+        fakes = [leaf for _, leaf in leaves(args) if type(leaf) is FakeArray]
+        if fakes and tracing_mode == "real":
+            self.tracing_mode = tracing_mode = "fake"  # there is nothing real to run
         if tracing_mode != "real":
-            self.mode = _mode_of(args) or FakeMode()
+            modes = [fake.fake_mode for fake in fakes if fake.fake_mode is not None]
+            self.mode = modes[0] if modes else FakeMode()
         env = None if self.mode is None else self.mode.shape_env
         self.env = ShapeEnv() if env is None else env
         self._conditions_before = len(self.env.conditions)
@@ -104,6 +113,7 @@ class Tracer:
         # In the mode "real", what numbers that operators returned are while it runs.
         self._numbers: dict[Any, int] = {}
         self._names: set[str] = set()
+        self.objects = Objects(fn, self._name)
 
     # -- the whole ---------------------------------------------------------------------------------
 
@@ -115,7 +125,7 @@ class Tracer:
             for index, arg in enumerate(self.args)
         ]
         try:
-            with entered(self):
+            with entered(self), self.objects.reading():
                 out = self.fn(*wrapped)
             outputs = map_leaves(lambda path, leaf: self._output(leaf), out)
         finally:
@@ -131,12 +141,17 @@ class Tracer:
             sources=self.sources,
             conditions=self.env.conditions[self._conditions_before :],
             tracing_mode=self.tracing_mode,
+            object_inputs=self.objects.inputs,
+            externals=self.objects.externals,
+            closed_values=self.objects.values,
         )
 
     def _input(self, parameters: list[str], path: Path, leaf: Any) -> Any:
+        name = "_".join([parameters[path[0]], *map(str, path[1:])])
+        if is_reference(leaf):
+            return self.objects.add_input(name, path, leaf)
         if type(leaf) not in wrapper_types and array_kind(type(leaf)) is None:
             return leaf
-        name = "_".join([parameters[path[0]], *map(str, path[1:])])
         made = Input(self._name(name), ArrayMeta.of(leaf), path)
         value = leaf
         if self.mode is not None:
@@ -161,6 +176,8 @@ class Tracer:
         return FakeArray.raw(sizes, fake.dtype, fake.device, strides, self.mode, fake._bits)
 
     def _argument(self, leaf: Any) -> Any:
+        if is_reference(leaf):
+            return Ref(self.objects.owner(leaf))
         return leaf.ref if isinstance(leaf, TracingArray) else leaf
 
     def _output(self, leaf: Any) -> Any:
@@ -170,7 +187,7 @@ class Tracer:
             return self._constant(leaf)
         if type(leaf) is FakeArray:
             raise TraceError(f"the traced function returned a fake array that it made: {leaf!r}")
-        return leaf
+        return self._object(leaf)
 
     # -- one call ----------------------------------------------------------------------------------
 
@@ -201,6 +218,15 @@ class Tracer:
         finally:
             ambient.reset(token)
         self.nodes.append(node)
+        returned = returned_arguments(operator.schema, operator.tags)
+        if returned:
+            # In-place and out operators: the very arrays that were passed.
+            names = [parameter.name for parameter in operator.schema.parameters]
+            given = dict(zip(names, (*args, *kwargs.values()), strict=True))
+            arrays = [given[parameter.name] for parameter in returned]
+            if all(isinstance(array, TracingArray) and array.tracer is self for array in arrays):
+                node.outputs = tuple(ArrayMeta.of(array.value) for array in arrays)
+                return tuple(arrays) if operator.schema.returns_tuple else arrays[0]
         return self._wrap(node, out, known)
 
     def _value(self, operator: Operator, leaf: Any, known: dict[int, TracingArray]) -> Any:
@@ -219,7 +245,7 @@ class Tracer:
             return leaf if self.mode is not None else evaluate(leaf.expr, self._numbers)
         if self.mode is not None and array_kind(type(leaf)) is not None:
             return self.mode.from_array(leaf)
-        return leaf
+        return real_of(leaf)
 
     def _check_told(self, operator: Operator, size: SymInt) -> None:
         """Refuse a size that could not be known when the graph runs.
@@ -241,6 +267,14 @@ class Tracer:
             return leaf.ref
         if array_kind(type(leaf)) is not None or isinstance(leaf, (TracingArray, FakeArray)):
             return self._constant(leaf)
+        return self._object(leaf)
+
+    def _object(self, leaf: Any) -> Any:
+        """An opaque object as the graph holds it; anything else as it is."""
+        if is_reference(leaf):
+            return Ref(self.objects.owner(leaf))
+        if is_opaque_type(type(leaf)):
+            self.objects.note_value(leaf)
         return leaf
 
     def _constant(self, array: Any) -> Ref:
@@ -255,7 +289,9 @@ class Tracer:
         values = out if schema.returns_tuple else (out,) if schema.returns else ()
         wrapped, metas = [], []
         for index, value in enumerate(values):
-            meta, result = self._wrap_one(node, (index,), value, known)
+            # An argument comes back only where the schema says so.
+            arguments = known if schema.returns[index].alias is not None else {}
+            meta, result = self._wrap_one(node, (index,), value, arguments)
             wrapped.append(result)
             metas.append(meta)
         node.outputs = tuple(metas)
@@ -325,14 +361,6 @@ class Tracer:
                 self._names |= names
                 return name
         raise AssertionError("there are always more names")
-
-
-def _mode_of(args: tuple[Any, ...]) -> FakeMode | None:
-    for _, leaf in leaves(args):
-        if type(leaf) is FakeArray and leaf.fake_mode is not None:
-            mode: FakeMode = leaf.fake_mode
-            return mode
-    return None
 
 
 def _symbolic_strides(fake: FakeArray, sizes: tuple[SymInt, ...]) -> tuple[Any, ...] | None:
