@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from gpuops.transforms.array_methods import provide_namespace
+from gpuops.transforms.providers import provide_rules
 from gpuops.xp import (
     creation,
     decompositions,
@@ -111,3 +112,4 @@ def __dir__() -> list[str]:
 __all__ = [*__dir__()]  # noqa: PLE0604, RUF100
 
 provide_namespace(sys.modules[__name__])
+provide_rules("xp", "autograd", "gpuops.xp.gradients")
