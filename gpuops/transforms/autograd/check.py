@@ -240,7 +240,9 @@ class _Check:
 
 
 def _arguments(inputs: Any) -> list[Any]:
-    return list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+    given = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+    # What indexing or computing with NumPy's arrays gives for 0-d results.
+    return [np.asarray(value) if isinstance(value, np.generic) else value for value in given]
 
 
 def _is_array(value: Any) -> bool:

@@ -393,4 +393,8 @@ def parameter_names(fn: Callable[..., Any], number: int) -> list[str]:
     return [f"{name}_" if is_reserved(name) else name for name in names[:number]]
 
 
+def _is_array(value: Any) -> bool:
+    return type(value) in wrapper_types or array_kind(type(value)) is not None
+
+
 register_nested(TracingArray)

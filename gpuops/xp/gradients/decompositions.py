@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpuops import xp
+from gpuops.errors import GradientError
 from gpuops.xp.gradients._rules import composed, conjugate, gradients
 
 __all__: list[str] = []
@@ -50,15 +51,17 @@ def _slogdet(g: Any, x: Any, out: Any) -> Any:
 gradients("linalg_slogdet", x=_slogdet)
 
 
-def _solve_2(g: Any, x1: Any) -> Any:
+def _solve_2(g: Any, x1: Any, x2_ndim: int) -> Any:
+    if x2_ndim == 1:
+        # One vector for all matrices: the gradient has one for each.
+        return xp.linalg.solve(_adjoint(x1), g[..., None])[..., 0]
     return xp.linalg.solve(_adjoint(x1), g)
 
 
 def _solve_1(g: Any, x1: Any, out: Any, x2_ndim: int) -> Any:
-    found = xp.linalg.solve(_adjoint(x1), g)
     if x2_ndim == 1:
-        found, out = found[..., None], out[..., None]
-    return -(found @ _adjoint(out))
+        g, out = g[..., None], out[..., None]
+    return -(xp.linalg.solve(_adjoint(x1), g) @ _adjoint(out))
 
 
 gradients("linalg_solve", x1=_solve_1, x2=_solve_2)
@@ -141,21 +144,26 @@ def _svdvals(g: Any, x: Any) -> Any:
 gradients("linalg_svdvals", x=_svdvals)
 
 
-def _svd(g: Any, x: Any, out: Any) -> Any:
+def _svd(g: Any, x: Any, out: Any, full_matrices: bool) -> Any:
     """Source: J. Townsend: Differentiating the Singular Value Decomposition, 2016; the term for
     the phase of complex vectors as in Z. Wan, S. Zhang: Automatic Differentiation for Complex
     Valued SVD, 2019, equation 7.
     """
     of_u, of_s, of_vh = g
     size = out[1].shape[-1]
-    u, s, vh = out[0][..., :size], out[1], out[2][..., :size, :]
+    if full_matrices and x.shape[-2] != x.shape[-1] and (of_u is not None or of_vh is not None):
+        raise GradientError(
+            "xp::linalg_svd: with full_matrices=True the vectors beyond the singular values are not "
+            f"determined, so those of matrices of {x.shape[-2]} x {x.shape[-1]} have no gradient: "
+            "pass full_matrices=False"
+        )
+    u, s, vh = out
     rows, columns = x.shape[-2:]
     v = _adjoint(vh)
     squares = _gaps(s * s)
     inner = None if of_s is None else of_s[..., None] * _identity(s)
     found = None
     if of_u is not None:
-        of_u = of_u[..., :size]
         j = (_adjoint(u) @ of_u) * squares
         part = (j + _adjoint(j)) * s[..., None, :]
         inner = part if inner is None else inner + part
@@ -166,7 +174,7 @@ def _svd(g: Any, x: Any, out: Any) -> Any:
             rest = of_u - u @ (_adjoint(u) @ of_u)
             found = (rest / s[..., None, :]) @ vh
     if of_vh is not None:
-        of_v = _adjoint(of_vh[..., :size, :])
+        of_v = _adjoint(of_vh)
         k = (vh @ of_v) * squares
         part = s[..., :, None] * (k + _adjoint(k))
         inner = part if inner is None else inner + part
@@ -187,13 +195,19 @@ def _identity(s: Any) -> Any:
 gradients("linalg_svd", x=_svd)
 
 
-def _qr(g: Any, out: Any) -> Any:
+def _qr(g: Any, x_shape: Any, out: Any, mode: str) -> Any:
     """Of matrices with at least as many rows as columns.
 
     Source: H.-J. Liao et al.: Differentiable Programming Tensor Networks, 2019, equation 5.
     """
     of_q, of_r = g
     q, r = out
+    if x_shape[-2] < x_shape[-1] or (mode == "complete" and x_shape[-2] != x_shape[-1]):
+        raise GradientError(
+            f"xp::linalg_qr: with mode={mode!r}, matrices of {x_shape[-2]} x {x_shape[-1]} have no "
+            "gradient: Q and R are determined with mode='reduced' and at least as many rows as "
+            "columns"
+        )
     m = None if of_r is None else r @ _adjoint(of_r)
     if of_q is not None:
         part = _adjoint(of_q) @ q
@@ -218,8 +232,8 @@ def _pinv(g: Any, x: Any, out: Any) -> Any:
     p, ph, gh = out, _adjoint(out), _adjoint(g)
     first = -(ph @ g @ ph)
     rows = gh - x @ (p @ gh)
-    columns = gh - (gh @ x) @ p
-    return first + rows @ p @ ph + ph @ p @ columns
+    columns = gh - (gh @ p) @ x
+    return first + rows @ (p @ ph) + (ph @ p) @ columns
 
 
-gradients("linalg_pinv", x=_pinv)
+gradients("linalg_pinv", x=_pinv, rtol=None)

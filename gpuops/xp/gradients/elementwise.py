@@ -109,15 +109,19 @@ gradients(
     x1=lambda g, x1, x2: g * x2 / (x1 * x1 + x2 * x2),
     x2=lambda g, x1, x2: -g * x1 / (x1 * x1 + x2 * x2),
 )
+def _copysign(g: Any, x1: Any, out: Any) -> Any:
+    return g * (xp.sign(x1) * xp.sign(out))
+
+
 gradients(
-    "copysign", x1=lambda g, x1, x2: g * xp.sign(x1) * xp.sign(xp.copysign(1.0, x2)), x2=None
+    "copysign", x1=lambda g, x1, out: _copysign(g, x1, out), x2=None
 )
 gradients(
     "hypot",
     x1=lambda g, x1, out: g * x1 / dividing(out),
     x2=lambda g, x2, out: g * x2 / dividing(out),
 )
-gradients("heaviside", x1=None, x2=lambda g, x1: masked(xp.equal(x1, 0), g))
+gradients("heaviside", x1=None, x2=lambda g, x1, x2: masked(xp.equal(x1, 0 * x2), g))
 gradients("ldexp", x1=lambda g, x2: xp.ldexp(g, x2))
 gradients(
     "logaddexp",
@@ -153,6 +157,10 @@ gradients("pow", x1=_power_of_base, x2=_power_of_exponent)
 gradients("float_power", x1=_power_of_base, x2=_power_of_exponent)
 
 
+def _is_nan(x: Any) -> Any:
+    return xp.isnan(x) if hasattr(x, "dtype") else math.isnan(x)
+
+
 def _chosen(wins: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Rules of a choice between two: each gets half of the gradient where they are equal."""
 
@@ -169,8 +177,8 @@ def _chosen(wins: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any], Callab
 for _name, _wins in {
     "maximum": lambda x, y: ~xp.less(x, y),
     "minimum": lambda x, y: ~xp.greater(x, y),
-    "fmax": lambda x, y: xp.greater(x, y) | xp.not_equal(y, y),
-    "fmin": lambda x, y: xp.less(x, y) | xp.not_equal(y, y),
+    "fmax": lambda x, y: xp.greater(x, y) | _is_nan(y),
+    "fmin": lambda x, y: xp.less(x, y) | _is_nan(y),
 }.items():
     _first, _second = _chosen(_wins)
     gradients(_name, x1=_first, x2=_second)

@@ -46,17 +46,13 @@ gradients("linalg_vector_norm", x=_vector_norm)
 
 def _matrix_norm(x: Any, keepdims: bool, ord: float | None, kind: str) -> Any:  # noqa: A002
     """The norm as a composition of operators with gradients."""
-    if kind == "fro":
+    if ord is None and kind == "fro":
         out = xp.sqrt(xp.sum(xp.real(x * conjugate(x)), axis=(-2, -1)))
-    elif kind == "nuc" or (ord is not None and abs(ord) == 2):
-        values = xp.linalg.svdvals(x)
-        out = (
-            xp.sum(values, axis=-1)
-            if kind == "nuc"
-            else values[..., 0 if ord is not None and ord > 0 else -1]
-        )
+    elif ord is None:
+        out = xp.sum(xp.linalg.svdvals(x), axis=-1)
+    elif abs(ord) == 2:
+        out = xp.linalg.svdvals(x)[..., 0 if ord > 0 else -1]
     else:
-        assert ord is not None
         sums = xp.sum(xp.abs(x), axis=-2 if abs(ord) == 1 else -1)
         out = xp.max(sums, axis=-1) if ord > 0 else xp.min(sums, axis=-1)
     return xp.expand_dims(out, (-2, -1)) if keepdims else out
