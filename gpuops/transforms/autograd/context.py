@@ -21,13 +21,15 @@ class Context:
             there are keyword-only arrays, the entries of the keyword-only inputs follow.
     """
 
+    # Of the class: most contexts have no others, and one is made for each call.
+    _saved: tuple[Any, ...] | None = ()
+    _time = 0
+    _constants: tuple[Any, ...] = ()
+    _materialize = True
+
     def __init__(self, operator: Operator, needs_input_grad: tuple[Any, ...]) -> None:
         self.needs_input_grad = needs_input_grad
         self._operator = operator
-        self._saved: tuple[Any, ...] | None = ()
-        self._time = 0
-        self._constants: tuple[Any, ...] = ()
-        self._materialize = True
 
     def save_for_backward(self, *arrays: Any) -> None:
         """Keep arrays (inputs, outputs, or others; None too) until the reverse pass.
@@ -48,7 +50,7 @@ class Context:
         """
         if self._saved is None:
             raise_freed(self._operator)
-        if versions.clock[0] != self._time:
+        if self._saved and versions.clock[0] != self._time:
             check_unchanged(self._operator, self._saved, self._time)
         return self._saved
 

@@ -14,7 +14,7 @@ from gpuops.registry import Operator
 from gpuops.schema import MISSING, Parameter
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.autograd.context import Context, raise_freed
-from gpuops.transforms.autograd.nodes import Edge, Meta, Node
+from gpuops.transforms.autograd.nodes import Edge, Meta, Node, next_serial
 
 __all__ = ["FormulaNode", "apply_formula"]
 
@@ -27,18 +27,21 @@ class FormulaNode(Node):
         ctx: what it kept.
         outputs: all that the call returned, flat, each as `Meta`; None for what is no array.
         lengths: for each return, None, or the length of the list that it is.
-        given: for each input, whether it was left to its default; for a list its length.
+        given: for each input, whether it was left to its default; for a list its length. None
+            where no input is a list or has a default.
     """
 
     __slots__ = ("ctx", "formula", "given", "lengths", "outputs")
 
     def __init__(self, operator: Operator, edges: list[Edge], formula: Formula) -> None:
-        super().__init__(operator, edges)
+        # Without the base's, which costs a call.
+        self.serial = next_serial()
+        self.operator = operator
+        self.edges = edges
         self.formula = formula
         self.ctx: Context | None = None
-        self.outputs: tuple[Meta | None, ...] = ()
         self.lengths: tuple[int | None, ...] | None = None
-        self.given: list[Any] = []
+        self.given: list[Any] | None = None
 
     def pull(self, gradients: list[Any]) -> list[Any]:
         """See `Node.pull`.
@@ -50,13 +53,16 @@ class FormulaNode(Node):
         assert operator is not None
         if ctx is None:
             return [raise_freed(operator)]
-        if ctx._materialize and None in gradients:
+        # Of a single output there is a gradient, or the call would not be reached.
+        if len(gradients) > 1 and ctx._materialize:
             gradients = [
                 _zeros(meta) if gradient is None and meta is not None else gradient
                 for gradient, meta in zip(gradients, self.outputs, strict=True)
             ]
         returned = self.formula.backward(ctx, *self._nested(gradients))
         values = _checked(operator, self.formula, self.given, self.edges, returned)
+        if operator.memo["autograd"].is_plain:
+            return [values[slot] if slot < len(values) else None for slot, _, _ in self.edges]
         positional = len(operator.schema.positional)
         found = []
         for slot, _, _ in self.edges:
@@ -109,21 +115,19 @@ def apply_formula(
         out: what it returned.
     """
     node = FormulaNode(operator, edges, formula)
-    schema = operator.schema
-    plain = operator.memo["autograd"].plain
-    if plain:
-        needs: tuple[Any, ...] = plain[len(edges)] if len(edges) in plain else ()
-        if not needs:
-            wanted = {slot for slot, _, _ in edges}
-            needs = tuple(position in wanted for position in range(len(values)))
+    plan = operator.memo["autograd"]
+    if len(edges) == len(plan.arrays) and plan.is_plain:
+        needs: tuple[Any, ...] = plan.all_needed
     else:
         needs = _needs(operator, edges, values, kwargs)
     ctx = node.ctx = Context(operator, needs)
-    node.given = [*values, *kwargs.values()] if kwargs else values
-    node.given = [_given(v, p) for v, p in zip(node.given, schema.parameters, strict=True)]
+    if plan.has_given:
+        parameters = operator.schema.parameters
+        every = (*values, *kwargs.values())
+        node.given = [_given(v, p) for v, p in zip(every, parameters, strict=True)]
     setup = formula.setup_context
     if setup is not None:
-        if schema.keyword_only:
+        if kwargs:
             setup(ctx=ctx, inputs=tuple(values), keyword_only_inputs=kwargs, output=out)
         else:
             setup(ctx=ctx, inputs=tuple(values), output=out)
@@ -169,7 +173,11 @@ def _zeros(meta: Meta) -> Any:
 
 
 def _checked(
-    operator: Operator, formula: Formula, given: list[Any], edges: list[Edge], returned: Any
+    operator: Operator,
+    formula: Formula,
+    given: list[Any] | None,
+    edges: list[Edge],
+    returned: Any,
 ) -> tuple[Any, ...]:
     values = returned if type(returned) is tuple else (returned,)
     parameters = operator.schema.parameters
@@ -185,7 +193,7 @@ def _checked(
                     f"returned {describe(value)} as the gradient of {parameter.name!r}, which is "
                     f"{type_} and has none: expected None",
                 )
-        elif type_.is_list and type(given[index]) is int:
+        elif type_.is_list and given is not None and type(given[index]) is int:
             _check_list(operator, formula, parameter, value, given[index])
         elif value is not None:
             _check_array(operator, formula, repr(parameter.name), value)
@@ -195,7 +203,7 @@ def _checked(
 def _check_number(
     operator: Operator,
     formula: Formula,
-    given: list[Any],
+    given: list[Any] | None,
     edges: list[Edge],
     values: tuple[Any, ...],
 ) -> None:
@@ -204,7 +212,7 @@ def _check_number(
     positional = len(schema.positional)
     wanted = [_position(operator, slot[0] if type(slot) is tuple else slot) for slot, _, _ in edges]
     least = positional
-    while least and given[least - 1] is True:
+    while least and given is not None and given[least - 1] is True:
         least -= 1
     if any(parameter.type.is_array for parameter in schema.keyword_only):
         least = max(least, *(position + 1 for position in wanted))

@@ -59,8 +59,10 @@ class _Plan:
         mutated: the positions or names of what it writes to.
         one: whether it returns exactly one array.
         is_view: whether an output is a view.
-        plain: by the number of inputs that need a gradient, what `needs_input_grad` is, where it
-            follows from the number; None if the operator has lists or keyword-only arrays.
+        is_plain: whether all arrays are positional and none is in a list.
+        all_needed: what `needs_input_grad` is if every array needs one, where `is_plain`.
+        has_given: whether a formula's node notes which inputs were left to their defaults, and how
+            long lists were.
         entry: the rule in force when `compiled` was made.
         compiled: see `compile_rules`.
         looked_up: whether rules that are loaded at first use have been.
@@ -78,10 +80,9 @@ class _Plan:
         self.one = len(schema.returns) == 1 and schema.returns[0].type.is_plain_array
         self.one = self.one and not schema.returns_tuple
         self.is_view = any(r.alias is not None for r in schema.returns)
-        self.plain: dict[int, tuple[bool, ...]] | None = None
-        if not self.lists and not self.keywords:
-            every = tuple(i in self.arrays for i in range(len(positional)))
-            self.plain = {len(self.arrays): every}
+        self.is_plain = not self.lists and not self.keywords
+        self.all_needed = tuple(i in self.arrays for i in range(len(positional)))
+        self.has_given = not self.is_plain or any(p.has_default for p in schema.parameters)
         self.entry: Any = None
         self.compiled: dict[Any, Any] = {}
         self.looked_up = False
