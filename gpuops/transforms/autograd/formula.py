@@ -138,7 +138,11 @@ def _given(value: Any, parameter: Parameter) -> Any:
     """The length of a list; else whether the value is the parameter's default."""
     if type(value) is list and parameter.type.is_array:
         return len(value)
-    return parameter.default is not MISSING and value is parameter.default
+    default = parameter.default
+    if default is MISSING:
+        return False
+    # Never an array, whose comparison is an array.
+    return value is default or (type(value) is type(default) and bool(value == default))
 
 
 def _needs(
