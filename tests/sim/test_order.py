@@ -189,7 +189,8 @@ SOUND: dict[str, tuple[str, dict[str, Any]]] = {
     "a consumer that spins": (
         (
             "if (b) { y[t] = x[63 - t]; __threadfence(); __syncthreads();"
-            " if (!t) atomicExch(x + 99, -1); } else { if (!t) while (atomicAdd(x + 99, 0) != -1) {} __syncthreads(); x[t] = y[t]; }"
+            " if (!t) atomicExch(x + 99, -1); } else {"
+            " if (!t) while (atomicAdd(x + 99, 0) != -1) {} __syncthreads(); x[t] = y[t]; }"
         ),
         {"grid": 2},
     ),
@@ -304,6 +305,11 @@ def test_const_memory_is_read_only() -> None:
 
 
 def test_misaligned_vectors() -> None:
-    refused("__shared__ __align__(16) int s[66];\n*(int2*)(s + 1) = make_int2(t, t); __syncthreads(); y[t] = s[t];", "MISALIGNED",
-            "byte 4 of shared variable 's' .*not at a multiple of 8", 5)  # fmt: skip
-    refused("*(double*)(x + 2 * t + 1) = 1.0;", "MISALIGNED", "element 1 of argument 0 .* of 8")
+    shared = (
+        "__shared__ __align__(16) int s[66];\n*(int2*)(s + 1) = make_int2(t, t);"
+        " __syncthreads(); y[t] = s[t];"
+    )
+    where = "byte 4 of shared variable 's' .*not at a multiple of 8"
+    refused(shared, "MISALIGNED", where, 5)
+    where = "element 1 of argument 0 .*not a multiple of 8"
+    refused("*(double*)(x + 2 * t + 1) = 1.0;", "MISALIGNED", where)
