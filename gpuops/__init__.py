@@ -17,48 +17,103 @@ from gpuops.annotations import Array, DType, Scalar
 from gpuops.debug import debug
 from gpuops.devices import Device, device_of
 from gpuops.dispatch import register_wrapper
+from gpuops.effects import EffectType, register_effect
 from gpuops.errors import (
     AliasError,
     ArgumentError,
+    DeadObjectError,
     DeviceError,
+    DynamicShapeError,
+    EffectError,
+    ExternalObjectError,
+    FakeContextError,
+    FakeDataError,
+    FakeMixError,
     GpuopsError,
+    GraphError,
     MutationError,
+    NoFakeError,
     NoKernelError,
+    OpaqueAccessError,
+    OpaqueTypeError,
     OperatorNotFoundError,
     OverloadError,
     RegistrationError,
     ReturnError,
     SchemaError,
+    ShapeError,
     StaleOperatorError,
+    SymbolsNotInstalledError,
+    TraceError,
+    UnknownSizeError,
     UsageError,
 )
 from gpuops.infer import infer_schema
 from gpuops.library import Library
+from gpuops.lookup import get_kernel, set_kernel_enabled
 from gpuops.op import (
     CustomOp,
     custom_op,
     define,
-    get_kernel,
     impl,
     load_library,
     operators,
     register_fake,
     register_kernel,
-    set_kernel_enabled,
 )
-from gpuops.opaque import is_opaque_type, register_opaque_type
+from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaque_type
 from gpuops.packs import load_packs
+from gpuops.payload import OpaqueObject, get_payload, make_opaque, set_payload
 from gpuops.registry import Operator, Registration, fallthrough_kernel
 from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
+from gpuops.symbols import SymInt
 from gpuops.tags import Tag
 from gpuops.versions import array_version
 
 if TYPE_CHECKING:
     from gpuops import cuda as cuda
+    from gpuops import external_objects as external_objects
+    from gpuops import random as random
     from gpuops.cuda.transfer import asarray as asarray
+    from gpuops import xp as xp
+    from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
+    from gpuops.transforms.trace import Graph, trace
 
 __version__ = "0.1.0"
+
+# Loaded when they are first asked for: who only calls operators needs none of them.
+_LAZY = {
+    "FakeArray": "gpuops.transforms.fake",
+    "FakeMode": "gpuops.transforms.fake",
+    "Graph": "gpuops.transforms.trace",
+    "asarray": "gpuops.cuda.transfer",
+    "cuda": "gpuops.cuda",
+    "external_objects": "gpuops.external_objects",
+    "get_ctx": "gpuops.transforms.fake",
+    "random": "gpuops.random",
+    "trace": "gpuops.transforms.trace",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "xp":
+        import importlib
+
+        return importlib.import_module("gpuops.xp")
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    found = importlib.import_module(module)
+    value = globals()[name] = found if module == f"gpuops.{name}" else getattr(found, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY, "xp"})
+
 
 __all__ = [
     "AliasError",
@@ -66,12 +121,30 @@ __all__ = [
     "Array",
     "CustomOp",
     "DType",
+    "DeadObjectError",
     "Device",
     "DeviceError",
+    "DynamicShapeError",
+    "EffectError",
+    "EffectType",
+    "ExternalObjectError",
+    "FakeArray",
+    "FakeContextError",
+    "FakeDataError",
+    "FakeMixError",
+    "FakeMode",
     "GpuopsError",
+    "Graph",
+    "GraphError",
     "Library",
+    "MemberType",
     "MutationError",
+    "NoFakeError",
     "NoKernelError",
+    "OpaqueAccessError",
+    "OpaqueBase",
+    "OpaqueObject",
+    "OpaqueTypeError",
     "Operator",
     "OperatorNotFoundError",
     "OverloadError",
@@ -83,9 +156,14 @@ __all__ = [
     "Scalar",
     "Schema",
     "SchemaError",
+    "ShapeError",
     "StaleOperatorError",
+    "SymInt",
+    "SymbolsNotInstalledError",
     "Tag",
     "UsageError",
+    "TraceError",
+    "UnknownSizeError",
     "array_version",
     "asarray",
     "cuda",
@@ -93,34 +171,29 @@ __all__ = [
     "debug",
     "define",
     "device_of",
+    "external_objects",
     "fallthrough_kernel",
+    "get_ctx",
     "get_kernel",
+    "get_payload",
     "impl",
     "infer_schema",
     "is_functional",
     "is_opaque_type",
     "load_library",
     "load_packs",
+    "make_opaque",
     "operators",
     "ops",
     "parse_schema",
+    "random",
+    "register_effect",
     "register_fake",
     "register_kernel",
     "register_opaque_type",
     "register_wrapper",
     "set_kernel_enabled",
+    "set_payload",
+    "trace",
+    "xp",
 ]
-
-# Imported when first asked for: who declares operators only does not pay for them.
-_LAZY = {"cuda": "gpuops.cuda", "asarray": "gpuops.cuda.transfer"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'gpuops' has no attribute {name!r}")
-    from importlib import import_module
-
-    module = import_module(_LAZY[name])
-    value = module if _LAZY[name] == f"gpuops.{name}" else getattr(module, name)
-    globals()[name] = value
-    return value

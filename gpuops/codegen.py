@@ -25,6 +25,7 @@ import linecache
 import types
 import weakref
 from collections.abc import Callable
+from enum import Enum
 from itertools import count
 from keyword import iskeyword
 from typing import Any
@@ -110,7 +111,8 @@ def _source(table: CallTable) -> str:
         if conditions is not None:
             lines += _branch(table, device, array, conditions, passed)
     if not schema.array_parameters and device_parameter(schema) is None:
-        conditions = [test for p in schema.parameters if (test := _test(table, p, "", ""))]
+        conditions = [_not_intercepted(table)]
+        conditions += [test for p in schema.parameters if (test := _test(table, p, "", ""))]
         lines += _branch(table, "default", None, conditions, passed)
     call = f"{table.name('slow')}({_passed(table, quick=False)})"
     lines.append(f"    return {call}")
@@ -174,7 +176,7 @@ def _conditions(table: CallTable, device: str, array: str) -> list[str] | None:
     if not arrays and (chooser is None or device != "cpu"):
         # Without arrays, only "cpu" is a device that needs no device to be made current.
         return None
-    tests = []
+    tests = [] if arrays else [_not_intercepted(table)]
     for parameter in schema.parameters:
         if not arrays and parameter.name == chooser:
             tests.append(f"{parameter.name} is {table.name('cpu_device', Device('cpu'))}")
@@ -194,6 +196,11 @@ def _conditions(table: CallTable, device: str, array: str) -> list[str] | None:
         given = ", ".join(f"*({p.name} or ())" if p.type.is_list else p.name for p in arrays)
         tests.append(f"({table.name('one_gpu', False)} or {table.name('current_gpu')}({given}))")
     return tests
+
+
+def _not_intercepted(table: CallTable) -> str:
+    """The test of a call without arrays that no fake kernel or tracing wants to take it."""
+    return f"not {table.name('intercepted')}"
 
 
 def _test(table: CallTable, parameter: Parameter, device: str, array: str) -> str:
@@ -225,7 +232,18 @@ def _item_test(table: CallTable, name: str, type_: Type, array: str) -> str:
     if base == "order":
         orders = table.name("orders", frozenset(ORDERS))
         return f"({kind} is {table.name('str', str)} and {name} in {orders})"
-    return f"{kind} is {table.name('opaque_' + base.replace('.', '_'), opaque.opaque_class(base))}"
+    cls = opaque.opaque_class(base)
+    if cls is None:
+        return "False"  # the class is gone; the slow path says so
+    known = table.name(f"opaque_{_word(base)}", cls)
+    if issubclass(cls, Enum) and list(cls):
+        return f"{kind} is {known}"  # an enumeration with members has no subclasses
+    return f"({kind} is {known} or {table.name('issubclass', issubclass)}({kind}, {known}))"
+
+
+def _word(base: str) -> str:
+    """A type's name as part of another name, different for every type: ``a.b`` is not ``a_b``."""
+    return base.replace("_", "__").replace(".", "_dot_")
 
 
 def _list_test(table: CallTable, name: str, type_: Type, device: str, array: str) -> str:
@@ -235,8 +253,10 @@ def _list_test(table: CallTable, name: str, type_: Type, device: str, array: str
     if type_.is_array:
         only = table.name(f"only_{array}{'_or_none' if type_.item_optional else ''}")
     else:
-        allowed = _exact_types(type_.item)
-        only = table.name(f"only_{type_.base.replace('.', '_')}", allowed.issuperset)
+        allowed = _exact_types(type_.item).issuperset
+        # Apart from the names for arrays, which an opaque type may be called as.
+        kinds = "opaque_" * type_.is_opaque + _word(type_.base)
+        only = table.name(f"only_{kinds}{'_or_none' if type_.item_optional else ''}", allowed)
     items = f"{only}({table.name('map', map)}({table.name('type', type)}, {name}))"
     return f"({kind}{length} and {items})"
 

@@ -20,9 +20,10 @@ from gpuops.devices import ArrayKind, Device, array_kind
 from gpuops.errors import AliasError, ArgumentError, DeviceError, ReturnError, describe
 from gpuops.registry import Operator
 from gpuops.schema import NUMBERS, ORDERS, Parameter, Type
+from gpuops.symbols import SymInt
 from gpuops.tags import Tag
 
-__all__ = ["Arguments", "Found", "convert_outputs", "wrapper_types"]
+__all__ = ["Arguments", "Found", "convert_outputs", "is_exact", "wrapper_types"]
 
 wrapper_types: dict[type, tuple[Any, ...]] = {}
 """Exact type -> what dispatch knows of it, the one in force last, for types with interpreters."""
@@ -141,6 +142,36 @@ class Arguments:
         return value
 
 
+_EXACT: dict[str, frozenset[type]] = {
+    "int": frozenset({int, SymInt}),
+    "SymInt": frozenset({int, SymInt}),
+    "float": frozenset({float}),
+    "complex": frozenset({complex}),
+    "bool": frozenset({bool}),
+    "str": frozenset({str}),
+    "Scalar": frozenset({int, float, bool, complex, SymInt}),
+    "device": frozenset({Device}),
+    "order": frozenset(),
+}
+
+
+def is_exact(type_: Type, cls: type) -> bool:
+    """Whether converting any value of exactly type `cls` to `type_` would change nothing."""
+    if type_.optional and cls is type(None):
+        return True
+    if type_.is_list:
+        return False
+    if type_.is_array:
+        return cls in wrapper_types or array_kind(cls) is not None
+    if type_.base == "dtype":
+        return issubclass(cls, np.dtype)
+    exact = _EXACT.get(type_.base)
+    if exact is None:
+        opaque_class = opaque.opaque_class(type_.base)
+        return opaque_class is not None and issubclass(cls, opaque_class)
+    return cls in exact
+
+
 def _items(type_: Type, value: Any) -> list[Any]:
     if isinstance(value, (str, bytes, Mapping, Set)) or not isinstance(value, Iterable):
         raise Mismatch(f"got {describe(value)}")
@@ -167,7 +198,7 @@ def _array_hint(value: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, complex, np.generic)) or (
+    return isinstance(value, (int, float, complex, np.generic, SymInt)) or (
         isinstance(value, np.ndarray) and value.ndim == 0
     )
 
@@ -195,9 +226,11 @@ def convert_number(base: str, value: Any) -> Any:
     return converter(value)
 
 
-def _to_int(value: Any) -> int:
+def _to_int(value: Any) -> int | SymInt:
     if type(value) in (int, bool):
         return int(value)
+    if type(value) is SymInt:
+        return value
     # An array of another class has `__index__` too, for what it would say if it held one integer.
     if isinstance(value, (float, complex, str, np.ndarray)) or not hasattr(value, "__index__"):
         raise Mismatch(f"got {describe(value)}")
@@ -233,8 +266,8 @@ def _to_bool(value: Any) -> bool:
     raise Mismatch(f"got {describe(value)}")
 
 
-def _to_scalar(value: Any) -> int | float | complex:
-    if isinstance(value, bool):
+def _to_scalar(value: Any) -> int | float | complex | SymInt:
+    if isinstance(value, (bool, SymInt)):
         return value
     if isinstance(value, int):
         return int(value)

@@ -55,7 +55,8 @@ def check_device_type(text: object, *, where: str = "") -> str:
 class Device:
     """A device: a type ("cpu" or "cuda") and, where there can be several, an index.
 
-    Devices are interned: equal devices are the same object, so ``is`` compares them.
+    Devices are interned: equal devices are the same object, so ``is`` compares them. A device also
+    equals the string that it is written as.
 
     Args:
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or a `Device`.
@@ -93,7 +94,7 @@ class Device:
         kind, colon, number = device.partition(":")
         check_device_type(kind, where=f"Device({device!r})")
         if colon:
-            if not (number.isascii() and number.isdigit()):
+            if not (number.isascii() and number.isdigit() and len(number) < 10):
                 raise DeviceError(
                     f"Device({device!r}): the index after ':' must be a whole number, "
                     f"got {number!r}"
@@ -101,8 +102,12 @@ class Device:
             if index is not None and index != int(number):
                 raise DeviceError(f"Device({device!r}) has an index; got index {index} beside it")
             index = int(number)
-        if index is not None and (isinstance(index, bool) or index < 0):
-            raise DeviceError(f"Device({device!r}): the index must be 0 or more, got {index}")
+        if index is not None:
+            if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or index < 0:
+                raise DeviceError(
+                    f"Device({device!r}): the index must be a whole number from 0 on, got {index!r}"
+                )
+            index = int(index)
         key = (kind, index)
         found = cls._interned.get(key)
         if found is None:
@@ -112,6 +117,13 @@ class Device:
             # setdefault is atomic: of two threads that get here, both return the same object.
             found = cls._interned.setdefault(key, created)
         return found
+
+    def __eq__(self, other: object) -> bool:
+        # NumPy's `x.device` is a string; code for both compares with one.
+        return self is other or (isinstance(other, str) and str(self) == other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Device cannot be changed (tried to set {name!r})")

@@ -11,8 +11,8 @@ interpreter and a level; the dispatcher names none of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, NoReturn, Protocol
@@ -21,12 +21,13 @@ import numpy as np
 
 from gpuops import checks, codegen, versions
 from gpuops.checks import Inspection
-from gpuops.convert import Arguments, Found, convert_outputs, wrapper_types
+from gpuops.convert import Arguments, Found, convert_outputs, is_exact, wrapper_types
 from gpuops.devices import ArrayKind, Device, array_kind, kind_for
 from gpuops.entries import Entry, push, without
 from gpuops.errors import (
     ArgumentError,
     DeviceError,
+    FakeDataError,
     Location,
     NoKernelError,
     RegistrationError,
@@ -34,12 +35,18 @@ from gpuops.errors import (
     caller_location,
     describe,
 )
+from gpuops.opaque_fakes import is_fake
 from gpuops.register import device_parameter
 from gpuops.registry import Operator, Registration, registry
+from gpuops.symbols import is_symbolic
 
 __all__ = [
+    "Ambient",
     "Interpreter",
     "Wrapper",
+    "ambient",
+    "entered",
+    "intercepted",
     "register_wrapper",
     "run_kernel",
     "switched_off",
@@ -49,7 +56,7 @@ __all__ = [
 class Interpreter(Protocol):
     """Takes the calls that have one of its wrappers among their arguments."""
 
-    def __call__(self, operator: Operator, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run `operator`; the arguments are converted, in schema order."""
 
 
@@ -65,6 +72,59 @@ class Wrapper(Entry):
     def __init__(self, interpreter: Interpreter, level: int, location: Location) -> None:
         super().__init__(interpreter, location)
         self.level = level
+
+
+class Ambient(Protocol):
+    """What calls without a wrapper among their arguments are made in; see `ambient`.
+
+    Attributes:
+        level: as of wrapper types; it also takes calls whose wrappers are all of lower levels.
+        only_factories: whether it leaves calls that have arrays among their arguments alone.
+    """
+
+    level: int
+    only_factories: bool
+
+    def interpret(self, operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Run `operator`, as an `Interpreter` does."""
+
+
+ambient: ContextVar[Ambient | None] = ContextVar("gpuops_ambient", default=None)
+"""Takes this context's calls that have no wrapper among their arguments; None: they just run."""
+
+intercepted: list[None] = []
+"""Holds an item for everyone who takes factories' calls now, in any thread.
+
+Generated calls of operators that can be called without arrays look whether it is empty. Such calls
+are intercepted far more often than a ``with`` block is entered (within every fake kernel), so that
+changing all generated calls' kernels each time would cost too much.
+"""
+
+
+@contextmanager
+def entered(mode: Ambient) -> Iterator[None]:
+    """Let `mode` take the calls made in the block, in this thread or task."""
+    token = ambient.set(mode)
+    _count_entered(1)
+    try:
+        yield
+    finally:
+        _count_entered(-1)
+        ambient.reset(token)
+
+
+class _Entered:
+    """How many blocks of `entered` there are; while there is one, no call is quick."""
+
+    count = 0
+
+
+def _count_entered(step: int) -> None:
+    with registry.lock:
+        before = _Entered.count
+        _Entered.count = before + step
+        if bool(before) != bool(_Entered.count):
+            refresh_all()
 
 
 def register_wrapper(cls: type, interpreter: Interpreter, level: int) -> Registration:
@@ -98,9 +158,15 @@ def register_wrapper(cls: type, interpreter: Interpreter, level: int) -> Registr
         )
     wrapper = Wrapper(interpreter, level, caller_location())
     with registry.lock:
-        handle = Registration(lambda: without(wrapper_types, cls, wrapper), wrapper.location)
+
+        def undo() -> None:
+            without(wrapper_types, cls, wrapper)
+            _forget_routes()
+
+        handle = Registration(undo, wrapper.location)
         wrapper.hold(handle)
         wrapper_types[cls] = push(wrapper_types.get(cls, ()), wrapper)
+        _forget_routes()
     return handle
 
 
@@ -137,7 +203,7 @@ def _find_kernel(
 
 def _quick_kernel(operator: Operator, device_type: str | None) -> Callable[..., Any] | None:
     """The kernel's function if calls may go straight to it, without a look at anything else."""
-    if operator.switched_off or checks.state.contexts:
+    if operator.switched_off or checks.state.contexts or _Entered.count:
         return None
     kernel = operator.effective_kernel(device_type)
     return None if kernel is None else kernel.value
@@ -171,9 +237,11 @@ def _fail_without_kernel(operator: Operator, device: Device | None) -> NoReturn:
 def _slow(operator: Operator) -> Callable[..., Any]:
     """The function that takes an operator's calls when there is no kernel to go to quickly."""
     names = [parameter.name for parameter in operator.schema.keyword_only]
+    routes: dict[Types, Wrapper] = operator.memo.setdefault("routes", {})
+    has_lists = any(parameter.type.is_list for parameter in operator.schema.parameters)
 
     def slow(*args: Any, **kwargs: Any) -> Any:
-        return _run(operator, (*args, *(kwargs[name] for name in names)))[0]
+        return _run(operator, routes, args, kwargs, names, has_lists)[0]
 
     return slow
 
@@ -182,12 +250,14 @@ def _counting(operator: Operator, slow: Callable[..., Any]) -> Callable[..., Any
     """Like `slow`, for calls that the generated tests turn away: it raises versions itself."""
     parameters = operator.schema.parameters
     names = [parameter.name for parameter in operator.schema.keyword_only]
+    has_lists = any(parameter.type.is_list for parameter in parameters)
     mutated = [i for i, parameter in enumerate(parameters) if parameter.is_mutated]
     if not mutated:
         return slow
+    routes: dict[Types, Wrapper] = operator.memo.setdefault("routes", {})
 
     def counting(*args: Any, **kwargs: Any) -> Any:
-        out, values = _run(operator, (*args, *(kwargs[name] for name in names)))
+        out, values = _run(operator, routes, args, kwargs, names, has_lists)
         if versions.tracked:
             # The converted values: what came may be an iterator, which is used up by now.
             versions.bump(*(values[index] for index in mutated))
@@ -196,16 +266,106 @@ def _counting(operator: Operator, slow: Callable[..., Any]) -> Callable[..., Any
     return counting
 
 
-def _run(operator: Operator, values: tuple[Any, ...]) -> tuple[Any, list[Any]]:
-    """The result of a call, and its converted arguments."""
-    operator.check_alive()
-    arguments = Arguments(operator, values)
-    wrapper = _highest_wrapper(arguments.arrays)
+Types = tuple[Any, ...]
+"""The exact types of a call's arguments: for a list, a tuple of its type and its items' types."""
+
+# Longer lists are rare, and each length is a route of its own.
+_LONGEST_ROUTE = 8
+
+
+def _with_items(types: Types, values: tuple[Any, ...]) -> Types:
+    return tuple(
+        [
+            (list, *map(type, value)) if cls is list and len(value) <= _LONGEST_ROUTE else cls
+            for cls, value in zip(types, values, strict=True)
+        ]
+    )
+
+
+def _has_wrapper(types: Types) -> bool:
+    known = wrapper_types.keys()
+    return any(not known.isdisjoint(t) if type(t) is tuple else t in known for t in types)
+
+
+def _run(
+    operator: Operator,
+    routes: dict[Types, Wrapper],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    names: Sequence[str],
+    has_lists: bool,
+) -> tuple[Any, Sequence[Any]]:
+    """The result of a call, and its converted arguments.
+
+    Args:
+        operator: what is called.
+        routes: what `_find_route` found for it, by the types of arguments.
+        args: the positional arguments, all of them.
+        kwargs: the keyword-only ones, all of them, in the order of the schema.
+        names: of the keyword-only parameters.
+        has_lists: whether a parameter is a list.
+    """
+    if operator.gone is not None:
+        operator.check_alive()
+    types: Types = tuple(map(type, args))
+    if kwargs:
+        types += tuple(map(type, kwargs.values()))
+    if has_lists and list in types:
+        types = _with_items(types, (*args, *kwargs.values()))
+    wrapper = routes.get(types)
+    if wrapper is None and _has_wrapper(types):
+        wrapper = _find_route(operator, types)
+        if wrapper is not None:
+            routes[types] = wrapper
+    mode = ambient.get()
     if wrapper is not None:
+        if has_lists:
+            # As for kernels: what they do to their list is no business of the caller's.
+            args = tuple([[*value] if type(value) is list else value for value in args])
+            kwargs = {k: [*v] if type(v) is list else v for k, v in kwargs.items()}
+        values = (*args, *kwargs.values()) if kwargs else args
+        if mode is not None and mode.level > wrapper.level:
+            return mode.interpret(operator, args, kwargs), values
+        return wrapper.value(operator, args, kwargs), values
+    arguments = Arguments(operator, (*args, *(kwargs[name] for name in names)))
+    wrapper = _highest_wrapper(arguments.arrays)
+    if wrapper is not None and (mode is None or mode.level <= wrapper.level):
         out = wrapper.value(operator, arguments.positional, arguments.keywords)
+    elif mode is not None and not (mode.only_factories and arguments.arrays):
+        out = mode.interpret(operator, arguments.positional, arguments.keywords)
     else:
         out = run_kernel(operator, arguments)
     return out, arguments.values
+
+
+def _find_route(operator: Operator, types: Types) -> Wrapper | None:
+    """The wrapper that gets calls with arguments of exactly these types, if none needs converting.
+
+    Converting arguments takes longer than computing a shape; a call with wrappers skips it where
+    the types alone say that it would change nothing.
+    """
+    highest: Wrapper | None = None
+    for parameter, given in zip(operator.schema.parameters, types, strict=True):
+        type_ = parameter.type
+        if type(given) is tuple:
+            classes = given[1:]
+            fits = type_.is_list and type_.size in (None, len(classes))
+            fits = fits and all(is_exact(type_.item, cls) for cls in classes)
+        else:
+            classes = (given,)
+            fits = is_exact(type_, given)
+        if not fits:
+            return None
+        for cls in classes:
+            stack = wrapper_types.get(cls)
+            if stack and (highest is None or stack[-1].level > highest.level):
+                highest = stack[-1]
+    return highest
+
+
+def _forget_routes() -> None:
+    for operator in registry.every_operator():
+        operator.memo.get("routes", {}).clear()
 
 
 def _highest_wrapper(arrays: list[Found]) -> Wrapper | None:
@@ -226,6 +386,10 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
         NoKernelError: there is no kernel for their device.
         ReturnError, AliasError, MutationError: the kernel did what it is not declared to do.
     """
+    if any(map(holds_symbols, arguments.values)):
+        _put_numbers(arguments)
+    if any(map(_holds_fake, arguments.values)):
+        _fail_with_fakes(operator, arguments)
     device = _common_device(operator, arguments)
     _learn_cuda(operator, arguments.arrays)
     chosen = _find_kernel(operator, None if device is None else device.type)
@@ -241,6 +405,34 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
     if inspection is not None:
         inspection.finish(out)
     return out
+
+
+def holds_symbols(value: Any) -> bool:
+    """Whether a converted argument is a `SymInt`, or a list with one."""
+    return is_symbolic(value) or (type(value) is list and any(map(is_symbolic, value)))
+
+
+def _holds_fake(value: Any) -> bool:
+    return is_fake(value) or (type(value) is list and any(map(is_fake, value)))
+
+
+def _fail_with_fakes(operator: Operator, arguments: Arguments) -> NoReturn:
+    parameters = operator.schema.parameters
+    names = [p.name for p, v in zip(parameters, arguments.values, strict=True) if _holds_fake(v)]
+    raise FakeDataError(
+        f"{operator.qualname}: argument {names[0]!r} is the fake of an opaque object, as fake "
+        "kernels get them, and a real kernel cannot use it: a fake kernel may hand it to operators "
+        f"on fake arrays only. Declared as {operator.declaration}"
+    )
+
+
+def _put_numbers(arguments: Arguments) -> None:
+    """Put numbers in the place of symbols: a kernel needs them; see `ShapeEnv.value`."""
+    for index, value in enumerate(arguments.values):
+        if type(value) is list:
+            arguments.values[index] = [int(x) if is_symbolic(x) else x for x in value]
+        elif is_symbolic(value):
+            arguments.values[index] = int(value)
 
 
 def _guard(arguments: Arguments, device: Device | None) -> AbstractContextManager[Any]:
@@ -297,6 +489,7 @@ def _build(operator: Operator) -> Callable[..., Any]:
         "ndarray": np.ndarray,
         "only_ndarray": frozenset({np.ndarray}).issuperset,
         "only_ndarray_or_none": frozenset({np.ndarray, type(None)}).issuperset,
+        "intercepted": intercepted,
         "tracked": versions.tracked,
         "bump": versions.bump,
     }
@@ -399,7 +592,7 @@ def _refusal(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 def refresh_all() -> None:
     """Put the kernels in force into the globals of every call that was built."""
-    for operator in registry.operators():
+    for operator in registry.every_operator():
         if operator.is_built:
             refresh(operator)
 

@@ -17,17 +17,32 @@ from typing import Any
 __all__ = [
     "AliasError",
     "ArgumentError",
+    "DeadObjectError",
     "DeviceError",
+    "DynamicShapeError",
+    "EffectError",
+    "ExternalObjectError",
+    "FakeContextError",
+    "FakeDataError",
+    "FakeMixError",
     "GpuopsError",
+    "GraphError",
     "Location",
     "MutationError",
+    "NoFakeError",
     "NoKernelError",
+    "OpaqueAccessError",
+    "OpaqueTypeError",
     "OperatorNotFoundError",
     "OverloadError",
     "RegistrationError",
     "ReturnError",
     "SchemaError",
+    "ShapeError",
     "StaleOperatorError",
+    "SymbolsNotInstalledError",
+    "TraceError",
+    "UnknownSizeError",
     "UsageError",
     "caller_location",
     "closest",
@@ -45,7 +60,33 @@ class UsageError(GpuopsError, TypeError):
 
 
 class SchemaError(GpuopsError, ValueError):
-    """A declaration is malformed: a name, a schema string, a type hint, a default, a tag."""
+    """A declaration is malformed: a name, a schema string, a type hint, a default, a tag.
+
+    Attributes:
+        parameter: which parameter of a schema is at fault, counted from 0; None for anything else.
+    """
+
+    parameter: int | None = None
+
+
+class OpaqueTypeError(SchemaError, TypeError):
+    """A class cannot be registered as an opaque type, or is one already."""
+
+
+class OpaqueAccessError(GpuopsError, AttributeError):
+    """A fake kernel or a traced function wants more of an opaque object than it gives away."""
+
+
+class ExternalObjectError(GpuopsError, IndexError, RuntimeError):
+    """A graph's table of external objects has no such index, or cannot have such an object."""
+
+
+class DeadObjectError(ExternalObjectError, ReferenceError):
+    """An object that a graph needs was dropped by its owner."""
+
+
+class EffectError(UsageError, ValueError):
+    """`register_effect` was given something that is no operator, or no effect."""
 
 
 class RegistrationError(GpuopsError, RuntimeError):
@@ -69,6 +110,46 @@ class ReturnError(GpuopsError, TypeError):
 
 class NoKernelError(GpuopsError, NotImplementedError):
     """No kernel is registered that could serve the call."""
+
+
+class NoFakeError(GpuopsError, RuntimeError):
+    """An operator was called with fakes and has no fake kernel."""
+
+
+class FakeMixError(GpuopsError, RuntimeError, TypeError):
+    """A call has real and fake arrays among its arguments, or fakes of several modes."""
+
+
+class FakeContextError(GpuopsError, RuntimeError):
+    """`get_ctx` was called where no fake kernel runs."""
+
+
+class FakeDataError(GpuopsError, RuntimeError, TypeError):
+    """Something needs the data of a fake array, which has none."""
+
+
+class DynamicShapeError(GpuopsError, RuntimeError):
+    """An output's shape depends on data, and there is no `ShapeEnv` to make a symbol in."""
+
+
+class ShapeError(GpuopsError, ValueError):
+    """Shapes do not go together, or no array can have such a size."""
+
+
+class UnknownSizeError(GpuopsError, RuntimeError):
+    """A program wants to know a size that is unknown until the kernels run."""
+
+
+class SymbolsNotInstalledError(GpuopsError, ImportError):
+    """Symbolic sizes need SymPy, which is not installed."""
+
+
+class TraceError(GpuopsError, RuntimeError):
+    """A function cannot be traced: what it does depends on data."""
+
+
+class GraphError(GpuopsError, ValueError):
+    """A graph was called with arguments that it does not hold for, or its text is no graph."""
 
 
 class AliasError(GpuopsError, RuntimeError):
@@ -141,16 +222,17 @@ def _is_interactive(file: str) -> bool:
 
 def _is_own_frame(frame: FrameType) -> bool:
     name = frame.f_globals.get("__name__", "")
-    # The command declares operators as any user does: its places are worth naming.
+    # NumPy calls back into gpuops through its protocols; nobody's own line is in it. The command
+    # declares operators as any user does: its places are worth naming.
     return (
         isinstance(name, str)
-        and (name == "gpuops" or name.startswith("gpuops."))
+        and name.partition(".")[0] in ("gpuops", "numpy")
         and not name.startswith("gpuops.cli")
     )
 
 
 def caller_location() -> Location:
-    """The innermost place on the stack that is not inside gpuops.
+    """The innermost place on the stack that is neither inside gpuops nor inside NumPy.
 
     Returns:
         Where the user's code called into gpuops; ``<unknown>:0`` where there is no such frame
@@ -198,7 +280,10 @@ def describe(value: Any) -> str:
         return "None"
     cls = type(value)
     name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__name__}"
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    try:
+        shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    except Exception:  # a property may raise anything; the error that is being made matters more
+        shape = dtype = None
     if isinstance(shape, tuple) and dtype is not None and cls.__module__ != "builtins":
         return f"{name} {dtype}[{', '.join(map(str, shape))}]"
     if cls in (list, tuple, dict, set, frozenset, bytes):

@@ -27,6 +27,7 @@ from gpuops.schema import (
     Type,
     check_default,
 )
+from gpuops.symbols import SymInt
 
 __all__ = ["infer", "infer_schema", "mutated_names", "signature_of", "tuple_to_list"]
 
@@ -38,6 +39,7 @@ _SIMPLE: dict[Any, str] = {
     Array: "Array",
     np.ndarray: "Array",
     int: "SymInt",
+    SymInt: "SymInt",
     float: "float",
     bool: "bool",
     complex: "complex",
@@ -52,7 +54,8 @@ _RETURNABLE = frozenset({"Array", "SymInt", "float", "bool", "complex", "Scalar"
 _VALID_PARAMETERS = (
     "Array, int, float, bool, complex, str, Scalar (int | float | bool), DType, Device, a "
     "registered opaque class, an Enum; each also X | None; list[X] or Sequence[X] of Array, "
-    "Array | None, int, float, bool, complex or Scalar, also list[X] | None"
+    "Array | None, an opaque class (also | None), int, float, bool, complex or Scalar, also "
+    "list[X] | None"
 )
 _VALID_RETURNS = (
     "Array, int, float, bool, complex, Scalar, list[Array] or list[Array | None], each also "
@@ -311,10 +314,12 @@ class _Hints:
             hint = hint.__forward_arg__
         if isinstance(hint, str):
             return self.resolve(self.evaluate(hint, where), where)
-        if hasattr(hint, "__value__") and type(hint).__name__ == "TypeAliasType":
+        if _is_alias(hint):
             return self.resolve(hint.__value__, where)
         origin = typing.get_origin(hint)
         arguments = typing.get_args(hint)
+        if _is_alias(origin):
+            return self.resolve(_substituted(origin, arguments), where)
         # The strings in Literal["a"] or Annotated[int, "a"] are values, not hints.
         if origin not in (*_LISTS, tuple, typing.Union, types.UnionType):
             return hint
@@ -338,8 +343,23 @@ class _Hints:
             )
 
 
+def _is_alias(hint: Any) -> bool:
+    """Whether a hint was made by a ``type`` statement (Python 3.12), which has no class here."""
+    return type(hint).__name__ == "TypeAliasType" and hasattr(hint, "__value__")
+
+
+def _substituted(alias: Any, arguments: tuple[Any, ...]) -> Any:
+    """What a generic alias, such as ``numpy.typing.NDArray`` from NumPy 2.5 on, stands for."""
+    value = alias.__value__
+    if value in alias.__type_params__:
+        return arguments[alias.__type_params__.index(value)]
+    return value[arguments] if getattr(value, "__parameters__", ()) else value
+
+
 def _is_unresolved(hint: Any) -> bool:
-    if isinstance(hint, (str, typing.ForwardRef)) or type(hint).__name__ == "TypeAliasType":
+    if isinstance(hint, (str, typing.ForwardRef)):
+        return True
+    if _is_alias(hint) or _is_alias(typing.get_origin(hint)):
         return True
     return any(_is_unresolved(argument) for argument in typing.get_args(hint))
 
@@ -349,6 +369,8 @@ def _globals_of(function: Any) -> dict[str, Any]:
     for _ in range(32):
         if hasattr(function, "py_func"):
             function = function.py_func
+        elif callable(declared := getattr(getattr(function, "operator", None), "function", None)):
+            function = declared  # an operator's call, whose own globals are its kernels
         elif isinstance(function, functools.partial):
             function = function.func
         elif isinstance(function, types.MethodType):
@@ -412,7 +434,7 @@ def _list_of(arguments: tuple[Any, ...]) -> Type | None:
         return None
     if not (item.base in _LISTABLE or item.is_opaque):
         return None
-    if item.optional and not item.is_array:
+    if item.optional and not (item.is_array or item.is_opaque):
         return None
     return Type(item.base, item.optional, is_list=True)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import gpuops
+from tests import standin_cupy
+from tests.standin_cupy import StandIn
 
 _serial = count()
 
@@ -42,3 +44,15 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         undo = getattr(operator.call, "undo", None)
         if operator.qualname not in before and undo is not None:
             undo()
+
+
+@pytest.fixture
+def cupy() -> Iterator[StandIn]:
+    with standin_cupy.loaded() as module:
+        yield module
+
+
+@pytest.fixture
+def two_gpus() -> Iterator[StandIn]:
+    with standin_cupy.loaded(devices=2) as module:
+        yield module

@@ -256,7 +256,7 @@ def _nan_payload(x: Any) -> None:
 
 
 def _resize(x: Any) -> None:
-    x.shape = (3, 1)
+    x.resize((3, 1), refcheck=False)
 
 
 MUTATIONS: dict[str, Callable[[Any], None]] = {

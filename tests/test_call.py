@@ -584,3 +584,17 @@ def test_a_numpy_scalar_for_an_array_says_what_to_do(ns: str) -> None:
     f = returning(ns, "Array", np.float64(1))
     with pytest.raises(TypeError, match="got numpy.float64 .*; make an array of it first"):
         f(X)
+
+
+# F3
+def test_an_object_that_raises_when_it_is_looked_at_is_refused_all_the_same(ns: str) -> None:
+    class Touchy:
+        @property
+        def shape(self) -> tuple[int, ...]:
+            raise RuntimeError("do not look")
+
+    f, _ = declared(ns, "Array x, int a")
+    with pytest.raises(gpuops.ArgumentError, match="'x' .* got an object of type .*Touchy"):
+        f(Touchy(), 1)
+    with pytest.raises(gpuops.ArgumentError, match="'a' .* got an object of type .*Touchy"):
+        f(X, Touchy())

@@ -5,6 +5,7 @@ The hints of this module are ordinary objects; `hints_as_strings.py` beside it h
 """
 
 import functools
+import sys
 import typing
 from collections import namedtuple
 from collections.abc import Callable, Sequence
@@ -106,6 +107,8 @@ def test_array_hints(hint: object, expected: str) -> None:
         (Device | None, "device?"),
         (Scalar, "Scalar"),
         (Number, "Scalar"),
+        (Number | None, "Scalar?"),
+        (Optional[List[Number]], "Scalar[]?"),
         (Union[int, float, bool], "Scalar"),
         (int | float | bool | None, "Scalar?"),
         (list[Scalar], "Scalar[]"),
@@ -245,7 +248,7 @@ def test_operators_of_anything_callable_run(ns: str) -> None:
 
 # B7
 def test_opaque_enum_and_generator_hints() -> None:
-    class Handle:
+    class Handle(gpuops.OpaqueBase):
         pass
 
     class SubHandle(Handle):
@@ -484,9 +487,11 @@ def test_single_returns_come_back(ns: str, hint: object, value: object) -> None:
 def test_tuple_returns() -> None:
     for hint, text in (
         (Array, "Array"), (int, "SymInt"), (float, "float"), (bool, "bool"), (Scalar, "Scalar"),
+        (complex, "complex"), (Array | None, "Array?"), (list[Array], "Array[]"),
     ):  # fmt: skip
         found = infer_schema(with_return(tuple[hint, hint]), mutates_args=())
         assert found == f"(Array x) -> ({text}, {text})"
+        assert str(gpuops.parse_schema(found)) == found
     found = infer_schema(with_return(Tuple[List[Array], Array]), mutates_args=())
     assert found == "(Array x) -> (Array[], Array)"
     found = infer_schema(with_return(tuple[Array, int, float, bool]), mutates_args=())
@@ -516,6 +521,22 @@ def test_unsupported_returns(hint: object) -> None:
     with pytest.raises(ValueError, match="Return has unsupported type") as caught:
         infer_schema(function, mutates_args=())
     ends_with_signature(caught.value, function)
+
+
+# D4
+def test_an_opaque_value_cannot_be_returned() -> None:
+    class Pair:
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Pair)
+
+        def __hash__(self) -> int:
+            return 0
+
+    gpuops.register_opaque_type(Pair, "test_infer.Pair", typ="value")
+    assert inferred(Pair) == "test_infer.Pair"
+    for hint in (Pair, Pair | None, tuple[Array, Pair], list[Pair]):
+        with pytest.raises(ValueError, match="Return has unsupported type"):
+            infer_schema(with_return(hint), mutates_args=())
 
 
 # E1
@@ -637,3 +658,35 @@ def test_defaults_of_the_wrong_type_name_the_argument(hint: object, default: obj
     with pytest.raises(ValueError, match="parameter 'x' has default|Expected one of cpu") as caught:
         infer_schema(function, mutates_args=())
     ends_with_signature(caught.value, function)
+
+
+# B4
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the `type` statement is Python 3.12's")
+def test_type_statements() -> None:
+    scope: dict[str, Any] = {"Array": Array}
+    text = """
+type Plain = Array
+type Maybe[T] = T | None
+type Same[T] = T
+type Many[T] = list[T]
+type Later = "Plain"
+def f(
+    a: Plain, b: Maybe[Array], c: Same[int], d: list[Plain], e: Many[Plain], g: Later,
+    h: "Maybe[Plain]", *, n: Maybe[float] = None,
+) -> tuple[Plain, Maybe[Same[Array]]]: ...
+"""
+    exec(text, scope)
+    assert infer_schema(scope["f"], mutates_args=()) == (
+        "(Array a, Array? b, SymInt c, Array[] d, Array[] e, Array g, Array? h, *, float? n=None) "
+        "-> (Array, Array?)"
+    )
+
+
+# B4, B6
+def test_an_operators_call_can_be_declared_under_another_name(ns: str) -> None:
+    from tests.hints_as_strings import plain
+
+    first = custom_op(f"{ns}::f", plain, mutates_args=())
+    second = custom_op(f"{ns}::g", first, mutates_args=())
+    assert second.schema.parameters == first.schema.parameters
+    assert second(np.ones(1)) == 2 and second.__doc__ == first.__doc__

@@ -122,6 +122,47 @@ def test_an_installation_works(kind: str, wheel: Path, checkout: Path, tmp_path:
     assert {row["name"] for row in listed["operators"]} >= set(names)
 
 
+PROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "somebodys-kernels"
+version = "1.2"
+dependencies = ["gpuops"]
+
+[project.entry-points."gpuops.ops"]
+somebody = "somebodys_kernels"
+"""
+
+
+def test_a_pack_of_somebody_else_is_found_once_it_is_installed(wheel: Path, tmp_path: Path) -> None:
+    package = tmp_path / "project" / "somebodys_kernels"
+    package.mkdir(parents=True)
+    (package.parent / "pyproject.toml").write_text(PROJECT)
+    (package / "__init__.py").write_text("from somebodys_kernels import op\n")
+    (package / "op.py").write_text(
+        "from gpuops import Array, custom_op\n\n"
+        "@custom_op('somebody::triple', mutates_args=())\n"
+        "def triple(x: Array) -> Array:\n    return 3 * x\n\n"
+        "triple.register_kernel('cpu', '.cpu:run')\n"
+    )
+    (package / "cpu.py").write_text("def run(x):\n    return x + x + x\n")
+    python = install(tmp_path / "environment", wheel, package.parent)
+    code = (
+        "import sys, numpy as np, gpuops;"
+        "assert 'somebodys_kernels' not in sys.modules;"
+        "print(gpuops.ops.somebody.triple(np.ones(1))[0], 'somebodys_kernels.cpu' in sys.modules)"
+    )
+    assert run(python, "-c", code, cwd=tmp_path).split() == ["3.0", "True"]
+    (row,) = json.loads(run(python.with_name("gpuops"), "ops", "triple", "--json"))["operators"]
+    assert row["name"] == "somebody::triple" and "somebodys_kernels/op.py" in row["declared_at"]
+    assert (
+        json.loads(run(python.with_name("gpuops"), "info", "--json"))["packs"]["somebody"] is None
+    )
+
+
 def newly_imported(code: str, tmp_path: Path) -> set[str]:
     """The modules that `code` loads in an interpreter that has imported NumPy."""
     check = (

@@ -6,7 +6,7 @@ import gc
 import sys
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ import gpuops
 from gpuops import Array, Library, custom_op, ops
 from gpuops.register import FAKE
 from gpuops.registry import registry
-from tests import standin_cupy
 from tests.standin_cupy import StandIn
 
 X = np.ones(1)
@@ -31,12 +30,6 @@ def fake_of(op: Any) -> Any:
     """The fake kernel in force."""
     entry = registry.rule(gpuops.registry.as_operator(op), FAKE)
     return None if entry is None else entry.value
-
-
-@pytest.fixture
-def cupy() -> Iterator[StandIn]:
-    with standin_cupy.loaded() as module:
-        yield module
 
 
 # -- custom_op again -------------------------------------------------------------------------------

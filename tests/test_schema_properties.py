@@ -140,7 +140,7 @@ def schemas(draw: st.DrawFn) -> Schema:
 def test_every_schema_round_trips(schema: Schema) -> None:
     text = str(schema)
     again = parse_schema(text)
-    assert again == schema
+    assert again == schema and hash(again) == hash(schema)
     assert str(again) == text
     for left, right in zip(schema.parameters, again.parameters, strict=True):
         # Equality is not enough: True == 1 == 1.0, and -0.0 == 0.0.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gpuops.cuda.available import why_unavailable
     from gpuops.cuda.cubin import CubinError, Resources
     from gpuops.cuda.geometry import ceil_div, ctype, grid_size
+    from gpuops.cuda.handles import CublasHandle, HandleError, Workspace, default_handle
     from gpuops.cuda.kernel import Kernel
     from gpuops.cuda.launcher import LaunchError
     from gpuops.cuda.layout import contiguous, copy_with_layout
@@ -30,7 +31,9 @@ __all__ = [
     "ArchitectureError",
     "CompileError",
     "Compiled",
+    "CublasHandle",
     "CubinError",
+    "HandleError",
     "Kernel",
     "KernelParameter",
     "KernelReport",
@@ -41,6 +44,7 @@ __all__ = [
     "Pointer",
     "Resources",
     "SimulationError",
+    "Workspace",
     "asarray",
     "best_block_size",
     "ceil_div",
@@ -49,6 +53,7 @@ __all__ = [
     "contiguous",
     "copy_with_layout",
     "ctype",
+    "default_handle",
     "grid_size",
     "namespace",
     "occupancy",
@@ -64,7 +69,9 @@ _PLACES = {
     "ArchitectureError": "nvrtc",
     "CompileError": "nvrtc",
     "Compiled": "nvrtc",
+    "CublasHandle": "handles",
     "CubinError": "cubin",
+    "HandleError": "handles",
     "Kernel": "kernel",
     "KernelParameter": "signature",
     "KernelReport": "report",
@@ -75,6 +82,7 @@ _PLACES = {
     "Pointer": "signature",
     "Resources": "cubin",
     "SimulationError": "simulation",
+    "Workspace": "handles",
     "asarray": "transfer",
     "best_block_size": "sizing",
     "ceil_div": "geometry",
@@ -83,6 +91,7 @@ _PLACES = {
     "contiguous": "layout",
     "copy_with_layout": "layout",
     "ctype": "geometry",
+    "default_handle": "handles",
     "grid_size": "geometry",
     "namespace": "transfer",
     "occupancy": "sizing",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -145,23 +145,33 @@ def _bind(
             f"Kernel {source.kernel!r}: expected {len(params)} arguments, got {len(args)}"
         )
     spans = [
-        _span(k, a) for k, a in enumerate(args) if isinstance(a, np.ndarray) and a.dtype != object
+        _Span(k, a)
+        for k, (a, p) in enumerate(zip(args, params, strict=True))
+        if isinstance(a, np.ndarray) and _is_pointer(p)
     ]
     windows, addresses = _windows(spans, args, written)
     block = bytearray(program.parameter_size)
     for k, (arg, parameter) in enumerate(zip(args, params, strict=True)):
         start = program.layout.params[parameter.name]
-        if isinstance(arg, np.ndarray):
-            if parameter.size != 8 or parameter.type not in ("u64", "b64", "s64"):
-                _refuse(source, k, f"{_wanted(parameter)}, got an array ({_described(arg)})")
-            data = addresses[k].to_bytes(8, "little")
-        else:
+        if arg is None and _is_pointer(parameter):
+            data = bytes(8)
+        elif not isinstance(arg, np.ndarray):
             data = _scalar(source, k, arg, parameter)
+        elif _is_pointer(parameter):
+            data = addresses[k].to_bytes(8, "little")
+        elif arg.size == 1 and arg.nbytes == parameter.size and parameter.type == "b8":
+            data = arg.tobytes()  # a structure
+        else:
+            _refuse(source, k, f"{_wanted(parameter)}, got an array ({_described(arg)})")
         block[start : start + parameter.size] = data
     return windows, bytes(block)
 
 
-def _refuse(source: Source, position: int, problem: str) -> Any:
+def _is_pointer(parameter: Variable) -> bool:
+    return parameter.size == 8 and parameter.type in ("u64", "b64", "s64")
+
+
+def _refuse(source: Source, position: int, problem: str) -> NoReturn:
     raise ArgumentError(f"Kernel {source.kernel!r}: args[{position}]: expected {problem}") from None
 
 
@@ -232,10 +242,6 @@ class _Span:
     @property
     def name(self) -> str:
         return f"argument {self.position} ({_described(self.array)})"
-
-
-def _span(position: int, array: Any) -> _Span:
-    return _Span(position, array)
 
 
 def _windows(

@@ -144,21 +144,19 @@ class Memory:
     ) -> list[tuple[Region, Lanes, Any, int, int, int, Any]]:
         """Threads whose addresses are in different windows, or not in any."""
         keys = address >> _U8(WINDOW)
+        wrong = np.zeros(lanes.n, bool)
         for key in np.unique(keys):
             window = self.windows.get(int(key))
             mine = keys == key
-            if window is None:
-                self._wild(access, lanes, address, mine)
+            if window is None or window.end < access.bytes:
+                wrong |= mine
                 continue
             offsets = address - window.base
-            last = window.end - access.bytes
-            wrong = mine & (offsets < _U8(window.lead))
-            wrong |= mine if last < 0 else mine & (offsets > _U8(last))
-            if wrong.any():
-                self._wild(access, lanes, address, wrong)
+            last = _U8(window.end - access.bytes)
+            wrong |= mine & ((offsets < _U8(window.lead)) | (offsets > last))
+        if wrong.any():
+            self._wild(access, lanes, address, wrong)
         inner = Access(**{f: getattr(access, f) for f in _FIELDS} | {"offset": 0})
-        if len(np.unique(keys)) == 1:
-            raise AssertionError("an access within one window is not split")
         return self._split(inner, lanes, address, keys)
 
     def _wild(self, access: Access, lanes: Lanes, address: Any, wrong: Any = None) -> None:

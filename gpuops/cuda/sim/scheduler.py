@@ -32,6 +32,7 @@ _PATIENCE = 4_000_000  # basic blocks without a change of memory before it is gi
 _LIMIT = 20_000_000  # basic blocks in all
 
 _FULL = 0xFFFFFFFF
+_OWN_FAILURES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def run_wave(machine: Machine, source: Source, top: Topology, waiting_blocks: int) -> None:
@@ -59,6 +60,8 @@ def run_wave(machine: Machine, source: Source, top: Topology, waiting_blocks: in
         wave.fail(stop.kind, stop.problem, stop.pc, stop.lane)
     except Divergence as divergence:
         wave.divergence(divergence)
+    except _OWN_FAILURES as error:
+        wave.broken(error)
 
 
 class _Wave:
@@ -78,6 +81,7 @@ class _Wave:
         self.exited = 0
         self.existing = warp.existing(top)
         self.turn = 0
+        self.current = 0
         self.quiet = _Quiet(self)
         machine.top = top
         machine.copies = Copies(machine.memory, top)
@@ -122,6 +126,7 @@ class _Wave:
                 if waited is None:
                     return
                 frame = waited
+            self.current = index
             work = 1 + (frame.lanes.n >> 12)
             quiet.work += work
             quiet.total += work
@@ -273,6 +278,14 @@ class _Wave:
             "another value to in the same instruction"
         )
         self.fail("RACE", problem, lost.access.pc, lost.lane)
+
+    def broken(self, error: Exception) -> NoReturn:
+        """The simulator itself failed: nothing but its own error may leave it."""
+        words = "unsupported instruction in this basic block: the simulator failed with"
+        pc = self.blocks[self.current].last
+        problem = f"{words} {type(error).__name__}: {error}"
+        x = self.program.function.code[min(pc, len(self.program.function.code) - 1)]
+        raise self.source.error("UNSUPPORTED", problem, x) from error
 
     def divergence(self, found: Divergence) -> NoReturn:
         """Threads of a block at different barriers."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuops import Array, custom_op
+from gpuops import Array, custom_op, get_ctx
 
 __all__ = ["check", "nonzero"]
 
@@ -47,6 +47,18 @@ def nonzero(x: Array) -> Array:
     """
     check(x)
     return np.asarray(np.stack(np.nonzero(x), axis=1), np.int64, order="C")
+
+
+@nonzero.register_fake
+def _fake(x: Any) -> Any:
+    check(x)
+    size = x.size
+    if isinstance(size, int):
+        count = get_ctx().new_dynamic_size(max=size)
+    else:
+        count = get_ctx().new_dynamic_size()
+        get_ctx().check(count <= size, "more elements are nonzero than there are")
+    return x.new_empty((count, x.ndim), np.int64)
 
 
 nonzero.register_kernel("cpu", ".cpu:run")

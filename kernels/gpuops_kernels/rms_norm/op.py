@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from gpuops import Array, custom_op
+from gpuops import Array, custom_op, get_ctx
 
 __all__ = ["check", "rms_norm"]
+
+# As dtypes and not as classes, which every comparison would have to make a dtype of.
+_DTYPES = tuple(map(np.dtype, ("float16", "float32", "float64")))
 
 
 def check(x: Any, weight: Any) -> None:
@@ -18,17 +21,21 @@ def check(x: Any, weight: Any) -> None:
         TypeError: a dtype other than float16, float32 or float64, or two different ones.
         ValueError: `x` has no axes, or `weight` does not fit its last one.
     """
-    if x.dtype not in (np.float16, np.float32, np.float64):
-        raise TypeError(f"rms_norm: x must be float16, float32 or float64, got {x.dtype}")
-    if weight.dtype != x.dtype:
-        raise TypeError(f"rms_norm: weight must be {x.dtype} like x, got {weight.dtype}")
-    if x.ndim == 0:
-        raise ValueError("rms_norm: x must have at least one axis, got a 0-d array")
+    _check_dtypes(x, weight)
     if weight.shape != x.shape[-1:]:
         raise ValueError(
             f"rms_norm: weight must have the shape {x.shape[-1:]} of x's last axis, "
             f"got {weight.shape}"
         )
+
+
+def _check_dtypes(x: Any, weight: Any) -> None:
+    if x.dtype not in _DTYPES:
+        raise TypeError(f"rms_norm: x must be float16, float32 or float64, got {x.dtype}")
+    if weight.dtype != x.dtype:
+        raise TypeError(f"rms_norm: weight must be {x.dtype} like x, got {weight.dtype}")
+    if x.ndim == 0:
+        raise ValueError("rms_norm: x must have at least one axis, got a 0-d array")
 
 
 @custom_op("gpuops_kernels::rms_norm", mutates_args=())
@@ -59,6 +66,14 @@ def rms_norm(x: Array, weight: Array, eps: float = 1e-6) -> Array:
     mean = np.square(values).sum(axis=-1, keepdims=True) / max(x.shape[-1], 1)
     out = values / np.sqrt(mean + wide.type(eps)) * weight.astype(wide)
     return np.asarray(out, x.dtype, order="C")
+
+
+@rms_norm.register_fake
+def _fake(x: Any, weight: Any, eps: float) -> Any:
+    _check_dtypes(x, weight)
+    # Through the context: of sizes that are not known yet, a condition is recorded.
+    get_ctx().check_same_shape(weight.shape, x.shape[-1:], "weight must fit x's last axis")
+    return x.new_empty(x.shape)
 
 
 rms_norm.register_kernel("cpu", ".cpu:run")

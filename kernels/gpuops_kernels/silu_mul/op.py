@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from gpuops import Array, custom_op
+from gpuops import Array, custom_op, get_ctx
 
 __all__ = ["check", "silu_mul"]
+
+# As dtypes and not as classes, which every comparison would have to make a dtype of.
+_DTYPES = tuple(map(np.dtype, ("float16", "float32", "float64")))
 
 
 def check(gate: Any, up: Any) -> None:
@@ -18,12 +21,16 @@ def check(gate: Any, up: Any) -> None:
         TypeError: a dtype other than float16, float32 or float64, or two different ones.
         ValueError: two different shapes; they are not broadcast.
     """
-    if gate.dtype not in (np.float16, np.float32, np.float64):
+    _check_dtypes(gate, up)
+    if up.shape != gate.shape:
+        raise ValueError(f"silu_mul: up must have the shape {gate.shape} of gate, got {up.shape}")
+
+
+def _check_dtypes(gate: Any, up: Any) -> None:
+    if gate.dtype not in _DTYPES:
         raise TypeError(f"silu_mul: gate must be float16, float32 or float64, got {gate.dtype}")
     if up.dtype != gate.dtype:
         raise TypeError(f"silu_mul: up must be {gate.dtype} like gate, got {up.dtype}")
-    if up.shape != gate.shape:
-        raise ValueError(f"silu_mul: up must have the shape {gate.shape} of gate, got {up.shape}")
 
 
 @custom_op("gpuops_kernels::silu_mul", mutates_args=())
@@ -54,6 +61,13 @@ def silu_mul(gate: Array, up: Array) -> Array:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         out = values / (1 + np.exp(-values)) * up.astype(wide)
         return np.asarray(out, gate.dtype, order="C")
+
+
+@silu_mul.register_fake
+def _fake(gate: Any, up: Any) -> Any:
+    _check_dtypes(gate, up)
+    get_ctx().check_same_shape(up.shape, gate.shape, "up must have the shape of gate")
+    return gate.new_empty(gate.shape)
 
 
 silu_mul.register_kernel("cpu", ".cpu:run")

@@ -1,0 +1,1 @@
+"""Transforms: interpreters of operator calls on wrapper types, each with its own rules."""

@@ -1,0 +1,137 @@
+"""`TracingArray`: an array whose operator calls are recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gpuops.devices import Device
+from gpuops.errors import TraceError, caller_location
+from gpuops.symbols import product
+from gpuops.symbols.env import line_text
+from gpuops.transforms.array_methods import ArrayMethods, xp
+from gpuops.transforms.trace.nodes import ArrayMeta
+
+if TYPE_CHECKING:
+    from gpuops.transforms.trace.nodes import Ref
+    from gpuops.transforms.trace.tracer import Tracer
+
+__all__ = ["TracingArray"]
+
+
+class TracingArray(ArrayMethods):
+    """What a traced function gets for an array; `gpuops.trace` makes them.
+
+    Attributes:
+        value: the real or fake array that it stands for.
+        ref: what it is in the graph.
+        tracer: the tracing that it belongs to.
+    """
+
+    __slots__ = ("__weakref__", "ref", "tracer", "value")
+
+    __array_priority__ = 1001
+
+    def __init__(self, value: Any, ref: Ref, tracer: Tracer) -> None:
+        self.value = value
+        self.ref = ref
+        self.tracer = tracer
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The sizes."""
+        return tuple(self.value.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """The `numpy.dtype` of the elements."""
+        return self.value.dtype
+
+    @property
+    def device(self) -> Device:
+        """The `Device`."""
+        return ArrayMeta.of(self.value).device
+
+    @property
+    def strides(self) -> tuple[Any, ...]:
+        """The steps in bytes from an element to the next along each axis."""
+        return tuple(self.value.strides)
+
+    @property
+    def flags(self) -> Any:
+        """Memory layout."""
+        return self.value.flags
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.value.shape)
+
+    @property
+    def size(self) -> Any:
+        """The number of elements."""
+        return product(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per element."""
+        return int(self.value.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> Any:
+        """Bytes of all elements."""
+        return self.size * self.itemsize
+
+    def new_empty(self, shape: Any, dtype: Any = None, device: Any = None) -> Any:
+        """A new array of the same dtype and on the same device, unless others are given."""
+        dtype = self.dtype if dtype is None else dtype
+        return xp.empty(shape, dtype=dtype, device=self.device if device is None else device)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object: the array has no axes")
+        return int(self.shape[0])
+
+    def __repr__(self) -> str:
+        return f"TracingArray({self.ref.text}: {ArrayMeta.of(self.value)})"
+
+    # -- what would need data ----------------------------------------------------------------------
+
+    def __bool__(self) -> NoReturn:
+        _refuse(self, "branches on the data of an array")
+
+    def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> NoReturn:
+        _refuse(self, "makes a NumPy array")
+
+    def __int__(self) -> NoReturn:
+        _refuse(self, "makes an int")
+
+    def __float__(self) -> NoReturn:
+        _refuse(self, "makes a float")
+
+    def __complex__(self) -> NoReturn:
+        _refuse(self, "makes a complex")
+
+    def __index__(self) -> NoReturn:
+        _refuse(self, "makes an index or a size")
+
+    def __contains__(self, item: object) -> NoReturn:
+        _refuse(self, "asks what is in the data of an array")
+
+    def __dlpack__(self, **kwargs: Any) -> NoReturn:
+        _refuse(self, "exports the data of an array")
+
+    __dlpack_device__ = __dlpack__
+
+    def item(self, *args: Any) -> NoReturn:
+        """Not while tracing: a number would be fixed in the graph."""
+        _refuse(self, "makes a number")
+
+    tolist = tobytes = item
+
+
+def _refuse(array: TracingArray, what: str) -> NoReturn:
+    location = caller_location()
+    raise TraceError(
+        f"the traced function {what} at {location}{line_text(location)}. The graph would hold for "
+        f"these data only; the array is {array!r}"
+    )
