@@ -81,7 +81,7 @@ def launch(
     clock = Clock(blocks == 1, program.fences)
     if races:
         for window in windows.values():
-            if window.writable:
+            if window.writable and _may_change(window, program.written):
                 size = len(window.data)
                 window.shadow = Shadow(clock, size, program.grain["global"], 0, False)
     memory = Memory(windows)
@@ -106,6 +106,11 @@ def launch(
             if memory.shared.shadow is not None:
                 memory.shared.shadow.end_wave()
     _give_back(windows, args, flags)
+
+
+def _may_change(window: Window, written: set[int]) -> bool:
+    """Whether the kernel may write to a window; arrays are known by their positions."""
+    return not window.spans or any(span.position in written for span in window.spans)
 
 
 def _private(

@@ -34,6 +34,7 @@ from gpuops.cuda.sim.flow import (
 )
 from gpuops.cuda.sim.inline import flatten
 from gpuops.cuda.sim.layout import lay_out
+from gpuops.cuda.sim.pointers import written_parameters
 from gpuops.cuda.sim.ptx import SIZES, Instruction, Module
 from gpuops.cuda.sim.regions import LOCAL, SHARED
 
@@ -174,6 +175,11 @@ class Program:
             for space in named or found:
                 found[space] = min(found[space], SIZES[parts[-1]])
         return found
+
+    @cached_property
+    def written(self) -> set[int]:
+        """The positions of the parameters that may be written through."""
+        return written_parameters(self.function)
 
     @cached_property
     def fences(self) -> bool:
