@@ -16,6 +16,8 @@ from gpuops.cuda.sim import (
     convert,
     emit,
     emit_async,
+    emit_bits,
+    emit_compare,
     emit_convert,
     emit_memory,
     emit_tensor,
@@ -42,6 +44,8 @@ __all__ = ["Program"]
 
 _EMITTERS: dict[str, Emitter] = {
     **emit.EMITTERS,
+    **emit_bits.EMITTERS,
+    **emit_compare.EMITTERS,
     **emit_convert.EMITTERS,
     **emit_memory.EMITTERS,
     **emit_warp.EMITTERS,
