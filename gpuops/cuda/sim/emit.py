@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gpuops.cuda.sim.codegen import Builder, Unsupported, dtype_of
+from gpuops.cuda.sim.codegen import Builder, dtype_of
 from gpuops.cuda.sim.flow import CARRY
 from gpuops.cuda.sim.ptx import SIZES, Instruction
 
@@ -56,6 +56,7 @@ def _half_down(text: str, kind: str) -> str:
 
 def simple(template: str, count: int) -> Emitter:
     """An operation of `count` operands of one type."""
+
     def emit(b: Builder, x: Instruction) -> None:
         compute(b, x, template, count)
 
@@ -202,9 +203,6 @@ def _min_max(name: str) -> Emitter:
     def emit(b: Builder, x: Instruction) -> None:
         parts, kind = x.parts, x.parts[-1]
         if "f" not in kind:
-            x2 = kind.endswith("x2")
-            if x2:
-                raise Unsupported(x.op)
             values = [b.read(o, kind) for o in x.args[1:]]
             b.write(x.args[0], f"np.{name}imum({', '.join(values)})", kind)
             return

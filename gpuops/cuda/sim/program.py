@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import linecache
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -111,6 +113,8 @@ class Program:
         self._names: dict[Any, str] = {}
         self._functions: dict[int, Callable[..., Any]] = {}
         self._lock = threading.Lock()
+        self.files: list[str] = []
+        weakref.finalize(self, _forget, self.files)
 
     @property
     def blocks(self) -> list[Block]:
@@ -208,6 +212,12 @@ class Program:
         """Bytes of the parameter block."""
         params = self.function.params
         return self.layout.params[params[-1].name] + params[-1].size if params else 0
+
+
+def _forget(files: list[str]) -> None:
+    """The sources of a program that is gone leave `linecache`."""
+    for filename in files:
+        linecache.cache.pop(filename, None)
 
 
 def _home(kind: str) -> Any:
