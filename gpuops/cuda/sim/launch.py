@@ -27,6 +27,8 @@ __all__ = ["launch"]
 RESIDENT = 1 << 16
 """Threads that are resident at once."""
 
+_MEMORY = 1 << 28  # bytes of shared and local memory that resident blocks may take together
+
 Triple = tuple[int, int, int]
 
 
@@ -81,14 +83,15 @@ def launch(
     clock = Clock(blocks == 1, program.fences)
     if races:
         for window in windows.values():
-            if window.writable:
+            if window.writable and _may_change(window, program.written):
                 size = len(window.data)
                 window.shadow = Shadow(clock, size, program.grain["global"], 0, False)
     memory = Memory(windows)
     variables, stride = program.layout.shared_for(shared_mem)
     total = sum(v.size for v in variables)
     machine = Machine(program, memory, clock, params, total)
-    per_wave = max(1, min(blocks, resident // threads))
+    per_block = stride + threads * program.layout.local_size
+    per_wave = max(1, min(blocks, resident // threads, _MEMORY // per_block))
     top = Topology(grid, block, per_wave, 0)
     _private(memory, program, top, variables, stride, clock, races)
     with np.errstate(all="ignore"):
@@ -106,6 +109,11 @@ def launch(
             if memory.shared.shadow is not None:
                 memory.shared.shadow.end_wave()
     _give_back(windows, args, flags)
+
+
+def _may_change(window: Window, written: set[int]) -> bool:
+    """Whether the kernel may write to a window; arrays are known by their positions."""
+    return not window.spans or any(span.position in written for span in window.spans)
 
 
 def _private(
@@ -157,6 +165,8 @@ def _bind(
             data = bytes(8)
         elif not isinstance(arg, np.ndarray):
             data = _scalar(source, k, arg, parameter)
+        elif arg.dtype.hasobject:
+            _refuse(source, k, f"{_wanted(parameter)}, got an array of Python objects")
         elif _is_pointer(parameter):
             data = addresses[k].to_bytes(8, "little")
         elif arg.size == 1 and arg.nbytes == parameter.size and parameter.type == "b8":
