@@ -122,8 +122,8 @@ def fma32(a: Value, b: Value, c: Value) -> Value:
         if total.__class__ is not np.ndarray:
             return _untied(a, b, c, total).astype(F4)
         some = np.flatnonzero(tie)
-        parts = (v[some] if v.__class__ is np.ndarray else v for v in (a, b, c))
-        total[some] = _untied(*parts, total[some])
+        x, y, z = (v[some] if v.__class__ is np.ndarray else v for v in (a, b, c))
+        total[some] = _untied(x, y, z, total[some])
     return total.astype(F4)
 
 

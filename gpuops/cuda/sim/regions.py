@@ -187,11 +187,11 @@ class Shares(Region):
         self.count, self.stride, self.variables, self.what = count, stride, variables, what
         self._recent: dict[int, tuple[Any, ...]] = {}
 
-    def reset(self) -> None:
-        """Forget everything: the memory goes to other blocks."""
+    def reset(self, count: int) -> None:
+        """Forget everything: the memory goes to `count` others."""
         self.data[:] = _POISON
         if self.written is not None:
-            self.written.reset()
+            self.written.reset(count)
         for variable in self.variables:
             if variable.zeroed:
                 share = slice(variable.start, variable.start + variable.size)
