@@ -21,7 +21,7 @@ from gpuops.cuda.sim.flow import Block
 from gpuops.cuda.sim.frame import bits
 from gpuops.cuda.sim.layout import FIRST, RESERVED
 from gpuops.cuda.sim.ptx import SIZES, Instruction, split
-from gpuops.cuda.sim.regions import WINDOW, WORKSPACE
+from gpuops.cuda.sim.regions import WORKSPACE, origin_of
 
 __all__ = ["SPECIAL", "Builder", "Unsupported", "dtype_of"]
 
@@ -49,8 +49,8 @@ SPECIAL = {
     **dict.fromkeys(("%dynamic_smem_size", "%total_smem_size")),
     **{f"%reserved_smem_offset_{which}": FIRST for which in ("begin", "0", "1")},
     "%reserved_smem_offset_end": FIRST + RESERVED,
-    "%envreg1": WORKSPACE << WINDOW >> 32,
-    "%envreg2": WORKSPACE << WINDOW & 0xFFFFFFFF,
+    "%envreg1": origin_of(WORKSPACE) >> 32,
+    "%envreg2": origin_of(WORKSPACE) & 0xFFFFFFFF,
 }
 """Special registers that are the same for all threads; None: depends on the launch."""
 _ADDRESS = re.compile(r"\[\s*([^+\s\]]+)\s*(?:\+\s*(-?\w+))?\s*\]$")
