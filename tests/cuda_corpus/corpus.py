@@ -21,7 +21,7 @@ WORDS = {
     "UNINITIALISED": "uninitialised",
     "RACE": "race",
     "BARRIER-DIVERGENCE": "barrier divergence",
-    "WARP-MASK": "",
+    "WARP-MASK": "lane",
     "NO-PROGRESS": "no progress",
     "READ-ONLY": "read-only",
     "TRAP": "trap",
