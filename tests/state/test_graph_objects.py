@@ -424,10 +424,12 @@ def test_only_objects_that_are_still_used_are_looked_up() -> None:
 
 
 def test_objects_in_modules_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    package, module = types.ModuleType("package"), types.ModuleType("package.module")
-    package.module, module.HANDLE = module, Counter()  # type: ignore[attr-defined]
-    monkeypatch.setitem(globals(), "package", package)
+    outer, module = types.ModuleType("package"), types.ModuleType("package.module")
+    outer.module, module.HANDLE = module, Counter()  # type: ignore[attr-defined]
+    monkeypatch.setitem(globals(), "package", outer)
     graph = trace(lambda x: ops.note(package.module.HANDLE, x), "fake")(X)  # noqa: F821
+    local = trace(lambda x: ops.note(module.HANDLE, x), "fake")(X)
+    assert [e.source.text for e in local.externals] == ["L['module'].HANDLE"]
     assert [e.source.text for e in graph.externals] == ["G['package'].module.HANDLE"]
     module.HANDLE = None  # type: ignore[attr-defined]
     with pytest.raises(gpuops.DeadObjectError, match=r"G\['package'\].module.HANDLE"):

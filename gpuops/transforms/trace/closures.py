@@ -106,25 +106,34 @@ def _roots(fn: Any, owner: str) -> Iterator[Source]:
         yield Source(f"L['self']{owner}", (_fixed(fn),))
         fn = method.__func__
     code = fn.__code__
-    for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
-        yield Source(f"L[{name!r}]{owner}", (_contents(cell),))
-    yield from _defaults(fn, owner)
     names = sorted(_names(code))
-    for name in names:
-        if name in fn.__globals__:
-            source = Source(f"G[{name!r}]", (_global(fn.__globals__, name),))
-            yield source
-            yield from _in_modules(source, fn.__globals__[name], names)
+    named = [
+        Source(f"L[{name!r}]{owner}", (_contents(cell),))
+        for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True)
+    ]
+    named += _defaults(fn, owner)
+    named += [
+        Source(f"G[{name!r}]", (_global(fn.__globals__, name),))
+        for name in names
+        if name in fn.__globals__
+    ]
+    for source in named:
+        yield source
+        yield from _in_modules(source, names)
 
 
-def _in_modules(source: Source, value: Any, names: list[str], depth: int = 3) -> Iterator[Source]:
+def _in_modules(source: Source, names: list[str], depth: int = 3) -> Iterator[Source]:
     """What a function's code can name in a module: ``module.name``, ``package.module.name``."""
+    try:
+        value = source.find()
+    except SourceGone:
+        return
     if isinstance(value, types.ModuleType) and depth:
         for name in names:
             if name in vars(value):
                 inner = source.then(f".{name}", _attribute(name))
                 yield inner
-                yield from _in_modules(inner, vars(value)[name], names, depth - 1)
+                yield from _in_modules(inner, names, depth - 1)
 
 
 def _defaults(fn: types.FunctionType, owner: str) -> Iterator[Source]:
