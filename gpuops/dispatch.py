@@ -224,7 +224,7 @@ def _slow(operator: Operator) -> Callable[..., Any]:
         if has_lists and list in types:
             types = _with_items(types, (*args, *kwargs.values()))
         wrapper = routes.get(types)
-        if wrapper is None and wrapper_types:
+        if wrapper is None and _has_wrapper(types):
             wrapper = _find_route(operator, types)
             if wrapper is not None:
                 routes[types] = wrapper
@@ -262,6 +262,11 @@ def _with_items(types: Types, values: tuple[Any, ...]) -> Types:
             for cls, value in zip(types, values, strict=True)
         ]
     )
+
+
+def _has_wrapper(types: Types) -> bool:
+    known = wrapper_types.keys()
+    return any(not known.isdisjoint(t) if type(t) is tuple else t in known for t in types)
 
 
 def _find_route(operator: Operator, types: Types) -> Wrapper | None:

@@ -21,6 +21,7 @@ __all__ = [
     "DynamicShapeError",
     "FakeContextError",
     "FakeDataError",
+    "FakeIndexError",
     "FakeMixError",
     "GpuopsError",
     "GraphError",
@@ -78,6 +79,10 @@ class NoKernelError(GpuopsError, NotImplementedError):
 
 class NoFakeError(GpuopsError, RuntimeError):
     """An operator was called with fakes and has no fake kernel."""
+
+
+class FakeIndexError(GpuopsError, IndexError):
+    """An index of a fake array is out of bounds, or a mask has another shape than the array."""
 
 
 class FakeMixError(GpuopsError, RuntimeError, TypeError):

@@ -277,6 +277,18 @@ def test_real_and_fake_arrays_do_not_mix(ns: str) -> None:  # P9
         op(X, [], z=np.zeros(3))
 
 
+def test_numpys_numbers_go_with_fakes(ns: str) -> None:  # P9
+    op = declare(ns, "(Array x, Array[] rest) -> Array")
+    op.register_fake(lambda x, rest: x.new_empty((), np.result_type(x, *rest)))
+    x = FakeArray((2,), "float32", "cuda:1")
+    assert op(x, [np.asarray(2.0), np.asarray(np.int8(3))]).dtype == np.float64
+    assert op(np.asarray(2), [x]).device == "cuda:1"
+    with pytest.raises(FakeMixError, match="'rest.1.' .* real"):
+        op(x, [np.asarray(2), np.ones(1)])
+    with FakeMode(), pytest.raises(FakeMixError, match="made in a FakeMode"):
+        op(np.asarray(2), [])
+
+
 def test_fakes_of_two_modes_do_not_mix(ns: str) -> None:
     op = declare(ns, "(Array x, Array y) -> Array")
     op.register_fake(lambda x, y: x.new_empty(1))
@@ -371,6 +383,32 @@ def test_a_mode_is_of_its_thread_only(ns: str) -> None:
         thread.start()
         thread.join()
     assert results[0].tolist() == [1, 1]
+
+
+def test_several_threads_may_use_one_mode(ns: str) -> None:
+    op = declare(ns, "(Array x) -> Array")
+    op.register_fake(lambda x: x.new_empty((get_ctx().new_dynamic_size(),)))
+    mode, x = FakeMode(), np.zeros(3)
+    together = threading.Barrier(4)
+    found: list[str] = []
+
+    def work() -> None:
+        for _ in range(20):
+            together.wait()
+            with mode:
+                out = op(mode.from_array(x))
+                together.wait()
+                with mode:
+                    found.append(str(out.shape[0]))
+                assert FakeArray(()).fake_mode is mode
+            assert FakeArray(()).fake_mode is None
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == len(set(found)) == 80
 
 
 def test_from_array_takes_arrays_only() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+import numpy as np
+
 from gpuops.conventions import returned_arguments
 from gpuops.dispatch import ambient, intercepted, register_wrapper
-from gpuops.errors import DeviceError, FakeMixError, Location, NoFakeError, describe, location_of
+from gpuops.errors import DeviceError, FakeMixError, NoFakeError, describe
 from gpuops.register import FAKE
 from gpuops.registry import Operator, registry
+from gpuops.symbols import is_symbolic
 from gpuops.transforms.fake.array import FakeArray
 from gpuops.transforms.fake.context import LEVEL, FakeContext
 from gpuops.transforms.fake.gufunc import gufunc_fake
@@ -42,7 +45,7 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
         if type(value) is not FakeArray:
             if value is None:
                 continue
-            _fail_mixed(operator, args, kwargs)
+            return interpret(operator, *_with_numbers(operator, args, kwargs))
         if value._device is not device:
             if device is not None:
                 _fail_devices(operator, args, kwargs)
@@ -54,23 +57,43 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
     outer = ambient.get()
     if mode is None and outer is not None:
         mode = getattr(outer, "mode", None)
+
     entry = registry.rule(operator, FAKE)
     fake = plan.own if entry is None else entry.value
     remembered = getattr(fake, "remembered", None)
-    key = None
-    if remembered is not None and device is not None:
-        key = key_of((*args, *kwargs.values()) if kwargs else args)
-        try:
-            found = remembered.get(key)
-        except TypeError:  # a symbolic size, which has no hash
-            key = found = None
-        if found is not None:
-            return FakeArray.raw(found[0], found[1], device, found[2], mode)
+    if remembered is None or device is None:
+        return _run(operator, plan, fake, mode, args, kwargs, arrays)
+    key = key_of((*args, *kwargs.values()) if kwargs else args)
+    try:
+        found = remembered.get(key)
+    except TypeError:  # a symbolic size, which has no hash
+        return _run(operator, plan, fake, mode, args, kwargs, arrays)
+    if found is not None:
+        return FakeArray.raw(found[0], found[1], device, found[2], mode)
+    out = _run(operator, plan, fake, mode, args, kwargs, arrays)
+    # A size that depends on data is another one each time.
+    new = plan.one_array and out._base is None and not any(map(is_symbolic, out._shape))
+    if new and out._device is device:
+        if len(remembered) >= MOST_REMEMBERED:
+            remembered.clear()
+        remembered[key] = out._shape, out._dtype, out._strides
+    return out
+
+
+def _run(
+    operator: Operator,
+    plan: _Plan,
+    fake: Callable[..., Any] | None,
+    mode: Any,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    arrays: Sequence[Any],
+) -> Any:
+    """Run a fake kernel in its context and check what it returned."""
     if fake is None:
         fake = _default_fake(operator)
-    elif entry is None and plan.returns_arguments:
+    elif fake is plan.own and plan.returns_arguments:
         return fake(*args, **kwargs)
-
     context = FakeContext(operator, fake, mode)
     token = ambient.set(context)
     intercepted.append(None)
@@ -87,10 +110,6 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
             if value is out:
                 break
         else:
-            if remembered is not None and key and out._device is device and context.symbols is None:
-                if len(remembered) >= MOST_REMEMBERED:
-                    remembered.clear()
-                remembered[key] = out._shape, out._dtype, out._strides
             return out
     return check_outputs(operator, fake, out, (*args, *kwargs.values()))
 
@@ -188,6 +207,31 @@ def _fail_without_fake(operator: Operator) -> NoReturn:
     )
 
 
+def _with_numbers(
+    operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments with fakes for 0-d NumPy arrays: those are what NumPy's numbers became.
+
+    Raises:
+        FakeMixError: there are other real arrays among them, or no fakes.
+    """
+    arrays = [array for _, array in _named_arrays(operator, args, kwargs)]
+    fakes = [array for array in arrays if type(array) is FakeArray]
+    real = [array for array in arrays if type(array) is not FakeArray]
+    if not fakes or any(type(array) is not np.ndarray or array.ndim for array in real):
+        _fail_mixed(operator, args, kwargs)
+    like = fakes[0]
+
+    def faked(value: Any) -> Any:
+        if type(value) is list:
+            return [faked(item) for item in value]
+        if type(value) is np.ndarray:
+            return FakeArray.raw((), value.dtype, like.device, None, like.fake_mode)
+        return value
+
+    return [faked(value) for value in args], {k: faked(v) for k, v in kwargs.items()}
+
+
 # -- arguments that do not go together -------------------------------------------------------------
 
 
@@ -233,12 +277,6 @@ def _fail_devices(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any
         f"{operator.qualname}: expected all arrays to be on the same device, but {listed}. "
         f"Declared as {operator.declaration}"
     )
-
-
-def place_of(fake: Any, operator: Operator) -> Location:
-    """Where a fake kernel was written."""
-    entry = registry.rule(operator, FAKE)
-    return location_of(fake) or (operator.location if entry is None else entry.location)
 
 
 register_wrapper(FakeArray, interpret, LEVEL)
