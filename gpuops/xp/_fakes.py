@@ -78,9 +78,7 @@ def _plain(x1: FakeArray, x2: FakeArray) -> bool:
     return True
 
 
-def _with_short_cut(
-    operator: Operator, ufunc: np.ufunc, fake: Any
-) -> Callable[..., Any]:
+def _with_short_cut(operator: Operator, ufunc: np.ufunc, fake: Any) -> Callable[..., Any]:
     """The fake of a ufunc, quick for contiguous arrays of one shape, and numbers beside them.
 
     `fake` takes a few times as long as the rest of a fake call; what is asked here is as little
@@ -152,7 +150,8 @@ def _with_short_cut(
             return with_number(x2, x1, (x1, x2))
 
     short.__name__ = short.__qualname__ = fake.__name__
-    short.func = fake.func  # type: ignore[attr-defined]
+    made: Any = short
+    made.func = fake.func
     return short
 
 

@@ -277,6 +277,18 @@ def test_real_and_fake_arrays_do_not_mix(ns: str) -> None:  # P9
         op(X, [], z=np.zeros(3))
 
 
+def test_numpys_numbers_go_with_fakes(ns: str) -> None:  # P9
+    op = declare(ns, "(Array x, Array[] rest) -> Array")
+    op.register_fake(lambda x, rest: x.new_empty((), np.result_type(x, *rest)))
+    x = FakeArray((2,), "float32", "cuda:1")
+    assert op(x, [np.asarray(2.0), np.asarray(np.int8(3))]).dtype == np.float64
+    assert op(np.asarray(2), [x]).device == "cuda:1"
+    with pytest.raises(FakeMixError, match="'rest.1.' .* real"):
+        op(x, [np.asarray(2), np.ones(1)])
+    with FakeMode(), pytest.raises(FakeMixError, match="made in a FakeMode"):
+        op(np.asarray(2), [])
+
+
 def test_fakes_of_two_modes_do_not_mix(ns: str) -> None:
     op = declare(ns, "(Array x, Array y) -> Array")
     op.register_fake(lambda x, y: x.new_empty(1))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+import numpy as np
+
 from gpuops.conventions import returned_arguments
 from gpuops.dispatch import ambient, intercepted, register_wrapper
 from gpuops.errors import DeviceError, FakeMixError, NoFakeError, describe
@@ -45,7 +47,7 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
         if type(value) is not FakeArray:
             if value is None:
                 continue
-            _fail_mixed(operator, args, kwargs)
+            return interpret(operator, *_with_numbers(operator, args, kwargs))
         if value._device is not device:
             if device is not None:
                 _fail_devices(operator, args, kwargs)
@@ -229,6 +231,31 @@ def _fail_without_fake(operator: Operator) -> NoReturn:
         f"outputs' shapes:\n\n    @{decorator}\n    def _({', '.join(parameters)}):\n"
         f"        return {values}\n\nDeclared as {operator.declaration}"
     )
+
+
+def _with_numbers(
+    operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments with fakes for 0-d NumPy arrays: those are what NumPy's numbers became.
+
+    Raises:
+        FakeMixError: there are other real arrays among them, or no fakes.
+    """
+    arrays = [array for _, array in _named_arrays(operator, args, kwargs)]
+    fakes = [array for array in arrays if type(array) is FakeArray]
+    real = [array for array in arrays if type(array) is not FakeArray]
+    if not fakes or any(type(array) is not np.ndarray or array.ndim for array in real):
+        _fail_mixed(operator, args, kwargs)
+    like = fakes[0]
+
+    def faked(value: Any) -> Any:
+        if type(value) is list:
+            return [faked(item) for item in value]
+        if type(value) is np.ndarray:
+            return FakeArray.raw((), value.dtype, like.device, None, like.fake_mode)
+        return value
+
+    return [faked(value) for value in args], {k: faked(v) for k, v in kwargs.items()}
 
 
 # -- arguments that do not go together -------------------------------------------------------------
