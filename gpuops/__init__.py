@@ -65,6 +65,7 @@ from gpuops.tags import Tag
 from gpuops.versions import array_version
 
 if TYPE_CHECKING:
+    from gpuops import xp as xp
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
     from gpuops.transforms.trace import Graph, trace
 
@@ -81,6 +82,10 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "xp":
+        import importlib
+
+        return importlib.import_module("gpuops.xp")
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -91,7 +96,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, "xp"})
 
 
 __all__ = [
@@ -156,4 +161,5 @@ __all__ = [
     "register_wrapper",
     "set_kernel_enabled",
     "trace",
+    "xp",
 ]

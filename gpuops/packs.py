@@ -21,6 +21,9 @@ __all__ = ["GROUP", "load_pack", "load_packs"]
 
 GROUP = "gpuops.ops"
 
+OWN = {"xp": "gpuops.xp"}
+"""The namespaces that gpuops itself defines, when something is first looked up in them."""
+
 _lock = fork_safe(threading.RLock())
 _loading: set[str] = set()
 
@@ -52,7 +55,7 @@ def load_pack(namespace: str) -> None:
         # While a pack is imported it may look into its own namespace.
         if namespace in _loading:
             return
-        module = _entry_points().get(namespace)
+        module = OWN.get(namespace) or _entry_points().get(namespace)
         if module is None:
             return
         _loading.add(namespace)
