@@ -14,12 +14,11 @@ from gpuops.opaque import opaque_kind
 from gpuops.opaque_fakes import fake_of
 from gpuops.register import FAKE
 from gpuops.registry import Operator, registry
-from gpuops.symbols import is_symbolic
 from gpuops.transforms.fake.array import FakeArray
 from gpuops.transforms.fake.context import LEVEL, FakeContext
 from gpuops.transforms.fake.gufunc import gufunc_fake
 from gpuops.transforms.fake.outputs import check_outputs, name_dynamic_sizes
-from gpuops.transforms.fake.remembered import MOST_REMEMBERED, key_of
+from gpuops.transforms.fake.remembered import key_of, remember
 
 __all__ = ["interpret"]
 
@@ -71,14 +70,13 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
     except TypeError:  # a symbolic size, which has no hash
         return _run(operator, plan, fake, mode, args, kwargs, arrays)
     if found is not None:
-        return FakeArray.raw(found[0], found[1], device, found[2], mode)
+        shape, dtype, strides, is_view, writeable = found
+        if is_view:
+            return arrays[0].new_view(shape, strides, dtype, writeable=writeable)
+        return FakeArray.raw(shape, dtype, device, strides, mode)
     out = _run(operator, plan, fake, mode, args, kwargs, arrays)
-    # A size that depends on data is another one each time.
-    new = plan.one_array and out._base is None and not any(map(is_symbolic, out._shape))
-    if new and out._device is device:
-        if len(remembered) >= MOST_REMEMBERED:
-            remembered.clear()
-        remembered[key] = out._shape, out._dtype, out._strides
+    if type(out) is FakeArray and out._device is device:
+        remember(remembered, key, out, arrays)
     return out
 
 

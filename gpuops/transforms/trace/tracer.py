@@ -229,9 +229,8 @@ class Tracer:
             names = [parameter.name for parameter in operator.schema.parameters]
             given = dict(zip(names, (*args, *kwargs.values()), strict=True))
             arrays = [given[parameter.name] for parameter in returned]
-            if all(isinstance(array, TracingArray) and array.tracer is self for array in arrays):
-                node.outputs = tuple(ArrayMeta.of(array.value) for array in arrays)
-                return tuple(arrays) if operator.schema.returns_tuple else arrays[0]
+            node.outputs = tuple(map(ArrayMeta.of, arrays))
+            return tuple(arrays) if operator.schema.returns_tuple else arrays[0]
         return self._wrap(node, out, known)
 
     def _value(self, operator: Operator, leaf: Any, known: dict[int, TracingArray]) -> Any:
