@@ -227,6 +227,25 @@ def test_only_memory_that_overlaps_matters(x: Any) -> None:
             ops.into(x, both[2:6])
 
 
+def test_products_of_a_handle_are_ordered_too(x: Any) -> None:
+    stream, handle = Stream(), cuda.CublasHandle()
+    matrix = x.reshape(2, 2)
+    y = ops.inc(matrix)
+    out = gpuops.asarray(np.zeros((2, 2), np.float32), device="cuda")
+    with stream:
+        with pytest.raises(OrderError, match="kernel of cuBLAS on stream"):
+            handle.product(matrix, y, out)
+        handle.product(matrix, matrix, out)
+    handle.close()
+
+
+def test_pointers_into_arrays_are_uses(x: Any) -> None:
+    stream = Stream()
+    y = ops.inc(x)
+    with stream, pytest.raises(OrderError):
+        _ADD(1, 32, (cuda.pointer(y), x, 2))
+
+
 def test_an_event_that_was_never_recorded(simulated_cuda: CudaDevice) -> None:
     event = Event()
     assert event.done

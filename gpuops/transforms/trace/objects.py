@@ -123,18 +123,20 @@ class External:
             DeadObjectError: there is none any more.
             GraphError: it is another one, which the graph does not hold for.
         """
-        what = f"external object {self.index}, {self.source.text} (a {self.meta}),"
         try:
             found = self.source.find()
         except SourceGone as gone:
-            raise DeadObjectError(
-                f"{what} is no longer alive: {gone}. The graph was traced with it, and looks it up "
-                "at each replay"
-            ) from None
+            self._fail_dead(f"{gone}. The graph was traced with it and looks it up at each replay")
         if found is None:
-            raise DeadObjectError(f"{what} is no longer alive: {self.source.text} is None")
-        self.expected.check(f"{self.source.text}", found)
+            self._fail_dead(f"{self.source.text} is None")
+        self.expected.check(self.source.text, found)
         return found
+
+    def _fail_dead(self, why: str) -> NoReturn:
+        raise DeadObjectError(
+            f"external object {self.index}, {self.source.text} (a {self.meta}), is no longer "
+            f"alive: {why}"
+        ) from None
 
 
 @dataclass(eq=False, slots=True)
