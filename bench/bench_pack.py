@@ -67,7 +67,8 @@ def calls(
     """For each side, a function without arguments that does the work."""
     args, kwargs = shape.build(np.random.default_rng(0))
     torch = importlib.import_module("torch")
-    given = [torch.from_numpy(arg) if isinstance(arg, np.ndarray) else arg for arg in args]
+    again, _ = shape.build(np.random.default_rng(0))
+    given = [torch.from_numpy(arg) if isinstance(arg, np.ndarray) else arg for arg in again]
     return {
         "gpuops": partial(operator.call, *args, **kwargs),
         "torch": partial(peer, *given, **kwargs),

@@ -20,6 +20,7 @@ from unittest import mock
 import numpy as np
 
 import gpuops_kernels as pack
+from gpuops.random import RNGState
 
 ROUNDS, LOOPS = 60, 10
 NEVER = 2**62
@@ -28,11 +29,16 @@ NEVER = 2**62
 def kernels(x: np.ndarray) -> dict[str, Callable[[], Any]]:
     """By operator, a call on an array of float32."""
     half = np.where(x > 0, x, 0)
+    rng = RNGState(1)
     return {
         "rms_norm": lambda: pack.rms_norm(x, x[0]),
         "softmax": lambda: pack.softmax(x),
         "silu_mul": lambda: pack.silu_mul(x, x),
         "nonzero": lambda: pack.nonzero(half),
+        "random_bits": lambda: pack.random_bits(x.shape, rng),
+        "uniform": lambda: pack.uniform(x.shape, rng),
+        "normal": lambda: pack.normal(x.shape, rng),
+        "dropout_apply": lambda: pack.dropout_apply(x, 0.1, rng.key, rng.offset),
     }
 
 
@@ -64,10 +70,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--exponents", type=int, nargs=2, default=(14, 21), metavar=("FROM", "TO"))
     options = parser.parse_args()
-    print(f"{'elements':>10}  {'operator':12}{'one thread, us':>16}{'two, us':>10}")
+    print(f"{'elements':>10}  {'operator':14}{'one thread, us':>16}{'two, us':>10}")
     for exponent in range(options.exponents[0], options.exponents[1] + 1):
         for name, one, two in measure(exponent):
-            print(f"{2**exponent:>10}  {name:12}{one:>16.1f}{two:>10.1f}")
+            print(f"{2**exponent:>10}  {name:14}{one:>16.1f}{two:>10.1f}")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ typedef unsigned long long uintptr_t;
 _KEPT_HEADERS = re.compile(r"cooperative_groups|cuda_fp16|cuda_bf16|cuda_pipeline|cuda/|mma\.h")
 _INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 _DEVICE = re.compile(r"__(global|device|constant|shared)__")
+# Of the samples: error checks and files. `helper_math.h` is vector arithmetic.
+_HOST_HEADERS = re.compile(r"helper_(?!math)|exception\.h")
 _HOST_API = re.compile(r"\bcu(da|blas)[A-Z]\w*|\bstd::(vector|string)|\bFILE\b|\bmalloc\s*\(")
 _DECLARATION = re.compile(
     r"\s*(template\s*<[^{;]*>\s*)?((static\s+)?(inline\s+)?const(expr)?\b|typedef|using|struct|union|enum|class"
@@ -74,7 +76,8 @@ def _inline(path: Path, root: Path, seen: set[Path], without: tuple[str, ...]) -
             lines.append(line)
         else:
             found = _find(include[2], path.parent, root)
-            if found is not None and found.resolve() not in seen:
+            host = _HOST_HEADERS.match(include[2])
+            if found is not None and not host and found.resolve() not in seen:
                 lines.append(_inline(found, root, seen, without))
     return "\n".join(lines)
 
@@ -124,17 +127,21 @@ def _chunks(text: str) -> list[str]:
 def _is_function(chunk: list[str]) -> bool:
     """Whether braces that just closed were a function's body; else a `;` is still to come."""
     head = "".join(chunk).partition("{")[0]
+    if re.match(r"\s*(typedef|struct|union|enum|class)\b", head):
+        return False
     return "namespace" in head or bool(re.search(r"\)\s*(const|noexcept)?\s*$", head))
 
 
 def _is_device(chunk: str) -> bool:
-    stripped = chunk.strip()
-    if stripped.startswith("#"):
-        return not stripped.startswith(("#error", "#pragma once"))
-    if _DEVICE.search(chunk) and "<<<" not in chunk:
-        # A host function may mention the words in a macro or a lambda, but starts otherwise.
-        head = re.split(r"[({=;]", chunk, maxsplit=1)[0]
-        if _DEVICE.search(head) or _DECLARATION.match(chunk) or "__align__" in head:
-            return True
-        return bool(re.search(r"__(global|device)__", chunk.partition("{")[0]))
-    return bool(_DECLARATION.match(chunk)) and not _HOST_API.search(chunk) and "<<<" not in chunk
+    if chunk.lstrip().startswith("#"):
+        return not chunk.lstrip().startswith(("#error", "#pragma once"))
+    if "<<<" in chunk:
+        return False
+    head = chunk.partition("{")[0]
+    if _DEVICE.search(head):
+        return True
+    if not _DECLARATION.match(chunk) or _HOST_API.search(chunk):
+        return False
+    # What is left are types and constants; host variables and functions of their own are not.
+    is_type = re.search(r"\b(typedef|using|struct|union|enum|class|namespace)\b", head)
+    return bool(is_type) or ("*" not in head and "(" not in head and "[" not in head)

@@ -74,11 +74,46 @@ from gpuops.versions import array_version
 if TYPE_CHECKING:
     from gpuops import cuda as cuda
     from gpuops import external_objects as external_objects
+    from gpuops import random as random
     from gpuops.cuda.transfer import asarray as asarray
+    from gpuops import xp as xp
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
     from gpuops.transforms.trace import Graph, trace
 
 __version__ = "0.1.0"
+
+# Loaded when they are first asked for: who only calls operators needs none of them.
+_LAZY = {
+    "FakeArray": "gpuops.transforms.fake",
+    "FakeMode": "gpuops.transforms.fake",
+    "Graph": "gpuops.transforms.trace",
+    "asarray": "gpuops.cuda.transfer",
+    "cuda": "gpuops.cuda",
+    "external_objects": "gpuops.external_objects",
+    "get_ctx": "gpuops.transforms.fake",
+    "random": "gpuops.random",
+    "trace": "gpuops.transforms.trace",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "xp":
+        import importlib
+
+        return importlib.import_module("gpuops.xp")
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    found = importlib.import_module(module)
+    value = globals()[name] = found if module == f"gpuops.{name}" else getattr(found, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY, "xp"})
+
 
 __all__ = [
     "AliasError",
@@ -151,6 +186,7 @@ __all__ = [
     "operators",
     "ops",
     "parse_schema",
+    "random",
     "register_effect",
     "register_fake",
     "register_kernel",
@@ -159,31 +195,5 @@ __all__ = [
     "set_kernel_enabled",
     "set_payload",
     "trace",
+    "xp",
 ]
-
-# Imported when first asked for: who declares operators only does not pay for them.
-_LAZY = {
-    "FakeArray": "gpuops.transforms.fake",
-    "FakeMode": "gpuops.transforms.fake",
-    "Graph": "gpuops.transforms.trace",
-    "asarray": "gpuops.cuda.transfer",
-    "cuda": "gpuops.cuda",
-    "external_objects": "gpuops.external_objects",
-    "get_ctx": "gpuops.transforms.fake",
-    "trace": "gpuops.transforms.trace",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'gpuops' has no attribute {name!r}")
-    from importlib import import_module
-
-    module = import_module(_LAZY[name])
-    value = module if _LAZY[name] == f"gpuops.{name}" else getattr(module, name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})

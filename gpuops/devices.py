@@ -94,7 +94,7 @@ class Device:
         kind, colon, number = device.partition(":")
         check_device_type(kind, where=f"Device({device!r})")
         if colon:
-            if not (number.isascii() and number.isdigit()):
+            if not (number.isascii() and number.isdigit() and len(number) < 10):
                 raise DeviceError(
                     f"Device({device!r}): the index after ':' must be a whole number, "
                     f"got {number!r}"
@@ -102,8 +102,12 @@ class Device:
             if index is not None and index != int(number):
                 raise DeviceError(f"Device({device!r}) has an index; got index {index} beside it")
             index = int(number)
-        if index is not None and (isinstance(index, bool) or index < 0):
-            raise DeviceError(f"Device({device!r}): the index must be 0 or more, got {index}")
+        if index is not None:
+            if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or index < 0:
+                raise DeviceError(
+                    f"Device({device!r}): the index must be a whole number from 0 on, got {index!r}"
+                )
+            index = int(index)
         key = (kind, index)
         found = cls._interned.get(key)
         if found is None:

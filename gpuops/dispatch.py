@@ -237,10 +237,11 @@ def _fail_without_kernel(operator: Operator, device: Device | None) -> NoReturn:
 def _slow(operator: Operator) -> Callable[..., Any]:
     """The function that takes an operator's calls when there is no kernel to go to quickly."""
     names = [parameter.name for parameter in operator.schema.keyword_only]
-    routes: dict[tuple[type, ...], Wrapper] = operator.memo.setdefault("routes", {})
+    routes: dict[Types, Wrapper] = operator.memo.setdefault("routes", {})
+    has_lists = any(parameter.type.is_list for parameter in operator.schema.parameters)
 
     def slow(*args: Any, **kwargs: Any) -> Any:
-        return _run(operator, routes, args, kwargs, names)[0]
+        return _run(operator, routes, args, kwargs, names, has_lists)[0]
 
     return slow
 
@@ -249,13 +250,14 @@ def _counting(operator: Operator, slow: Callable[..., Any]) -> Callable[..., Any
     """Like `slow`, for calls that the generated tests turn away: it raises versions itself."""
     parameters = operator.schema.parameters
     names = [parameter.name for parameter in operator.schema.keyword_only]
+    has_lists = any(parameter.type.is_list for parameter in parameters)
     mutated = [i for i, parameter in enumerate(parameters) if parameter.is_mutated]
     if not mutated:
         return slow
-    routes: dict[tuple[type, ...], Wrapper] = operator.memo.setdefault("routes", {})
+    routes: dict[Types, Wrapper] = operator.memo.setdefault("routes", {})
 
     def counting(*args: Any, **kwargs: Any) -> Any:
-        out, values = _run(operator, routes, args, kwargs, names)
+        out, values = _run(operator, routes, args, kwargs, names, has_lists)
         if versions.tracked:
             # The converted values: what came may be an iterator, which is used up by now.
             versions.bump(*(values[index] for index in mutated))
@@ -264,12 +266,34 @@ def _counting(operator: Operator, slow: Callable[..., Any]) -> Callable[..., Any
     return counting
 
 
+Types = tuple[Any, ...]
+"""The exact types of a call's arguments: for a list, a tuple of its type and its items' types."""
+
+# Longer lists are rare, and each length is a route of its own.
+_LONGEST_ROUTE = 8
+
+
+def _with_items(types: Types, values: tuple[Any, ...]) -> Types:
+    return tuple(
+        [
+            (list, *map(type, value)) if cls is list and len(value) <= _LONGEST_ROUTE else cls
+            for cls, value in zip(types, values, strict=True)
+        ]
+    )
+
+
+def _has_wrapper(types: Types) -> bool:
+    known = wrapper_types.keys()
+    return any(not known.isdisjoint(t) if type(t) is tuple else t in known for t in types)
+
+
 def _run(
     operator: Operator,
-    routes: dict[tuple[type, ...], Wrapper],
+    routes: dict[Types, Wrapper],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     names: Sequence[str],
+    has_lists: bool,
 ) -> tuple[Any, Sequence[Any]]:
     """The result of a call, and its converted arguments.
 
@@ -279,19 +303,26 @@ def _run(
         args: the positional arguments, all of them.
         kwargs: the keyword-only ones, all of them, in the order of the schema.
         names: of the keyword-only parameters.
+        has_lists: whether a parameter is a list.
     """
     if operator.gone is not None:
         operator.check_alive()
-    types = tuple(map(type, args))
+    types: Types = tuple(map(type, args))
     if kwargs:
         types += tuple(map(type, kwargs.values()))
+    if has_lists and list in types:
+        types = _with_items(types, (*args, *kwargs.values()))
     wrapper = routes.get(types)
-    if wrapper is None and not wrapper_types.keys().isdisjoint(types):
+    if wrapper is None and _has_wrapper(types):
         wrapper = _find_route(operator, types)
         if wrapper is not None:
             routes[types] = wrapper
     mode = ambient.get()
     if wrapper is not None:
+        if has_lists:
+            # As for kernels: what they do to their list is no business of the caller's.
+            args = tuple([[*value] if type(value) is list else value for value in args])
+            kwargs = {k: [*v] if type(v) is list else v for k, v in kwargs.items()}
         values = (*args, *kwargs.values()) if kwargs else args
         if mode is not None and mode.level > wrapper.level:
             return mode.interpret(operator, args, kwargs), values
@@ -307,24 +338,33 @@ def _run(
     return out, arguments.values
 
 
-def _find_route(operator: Operator, types: tuple[type, ...]) -> Wrapper | None:
+def _find_route(operator: Operator, types: Types) -> Wrapper | None:
     """The wrapper that gets calls with arguments of exactly these types, if none needs converting.
 
     Converting arguments takes longer than computing a shape; a call with wrappers skips it where
     the types alone say that it would change nothing.
     """
     highest: Wrapper | None = None
-    for parameter, cls in zip(operator.schema.parameters, types, strict=True):
-        if not is_exact(parameter.type, cls):
+    for parameter, given in zip(operator.schema.parameters, types, strict=True):
+        type_ = parameter.type
+        if type(given) is tuple:
+            classes = given[1:]
+            fits = type_.is_list and type_.size in (None, len(classes))
+            fits = fits and all(is_exact(type_.item, cls) for cls in classes)
+        else:
+            classes = (given,)
+            fits = is_exact(type_, given)
+        if not fits:
             return None
-        stack = wrapper_types.get(cls)
-        if stack and (highest is None or stack[-1].level > highest.level):
-            highest = stack[-1]
+        for cls in classes:
+            stack = wrapper_types.get(cls)
+            if stack and (highest is None or stack[-1].level > highest.level):
+                highest = stack[-1]
     return highest
 
 
 def _forget_routes() -> None:
-    for operator in registry.operators():
+    for operator in registry.every_operator():
         operator.memo.get("routes", {}).clear()
 
 
@@ -552,7 +592,7 @@ def _refusal(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 def refresh_all() -> None:
     """Put the kernels in force into the globals of every call that was built."""
-    for operator in registry.operators():
+    for operator in registry.every_operator():
         if operator.is_built:
             refresh(operator)
 

@@ -24,6 +24,7 @@ __all__ = [
     "ExternalObjectError",
     "FakeContextError",
     "FakeDataError",
+    "FakeIndexError",
     "FakeMixError",
     "GpuopsError",
     "GraphError",
@@ -60,7 +61,13 @@ class UsageError(GpuopsError, TypeError):
 
 
 class SchemaError(GpuopsError, ValueError):
-    """A declaration is malformed: a name, a schema string, a type hint, a default, a tag."""
+    """A declaration is malformed: a name, a schema string, a type hint, a default, a tag.
+
+    Attributes:
+        parameter: which parameter of a schema is at fault, counted from 0; None for anything else.
+    """
+
+    parameter: int | None = None
 
 
 class OpaqueTypeError(SchemaError, TypeError):
@@ -108,6 +115,10 @@ class NoKernelError(GpuopsError, NotImplementedError):
 
 class NoFakeError(GpuopsError, RuntimeError):
     """An operator was called with fakes and has no fake kernel."""
+
+
+class FakeIndexError(GpuopsError, IndexError):
+    """An index of a fake array is out of bounds, or a mask has another shape than the array."""
 
 
 class FakeMixError(GpuopsError, RuntimeError, TypeError):
@@ -216,16 +227,17 @@ def _is_interactive(file: str) -> bool:
 
 def _is_own_frame(frame: FrameType) -> bool:
     name = frame.f_globals.get("__name__", "")
-    # The command declares operators as any user does: its places are worth naming.
+    # NumPy calls back into gpuops through its protocols; nobody's own line is in it. The command
+    # declares operators as any user does: its places are worth naming.
     return (
         isinstance(name, str)
-        and (name == "gpuops" or name.startswith("gpuops."))
+        and name.partition(".")[0] in ("gpuops", "numpy")
         and not name.startswith("gpuops.cli")
     )
 
 
 def caller_location() -> Location:
-    """The innermost place on the stack that is not inside gpuops.
+    """The innermost place on the stack that is neither inside gpuops nor inside NumPy.
 
     Returns:
         Where the user's code called into gpuops; ``<unknown>:0`` where there is no such frame

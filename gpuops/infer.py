@@ -27,6 +27,7 @@ from gpuops.schema import (
     Type,
     check_default,
 )
+from gpuops.symbols import SymInt
 
 __all__ = ["infer", "infer_schema", "mutated_names", "signature_of", "tuple_to_list"]
 
@@ -38,6 +39,7 @@ _SIMPLE: dict[Any, str] = {
     Array: "Array",
     np.ndarray: "Array",
     int: "SymInt",
+    SymInt: "SymInt",
     float: "float",
     bool: "bool",
     complex: "complex",

@@ -60,6 +60,10 @@ class RegistryLock:
             if self._depth == 0:
                 self._owner = None
             self._lock.release()
+        if self._deferred and self._owner != threading.get_ident():
+            # A finaliser ran after the last look above.
+            with self:
+                """Leaving the block runs what was deferred."""
 
     def defer(self, work: Callable[[], None]) -> None:
         """Run `work` under the lock: now, or when this thread is done with what it is doing."""

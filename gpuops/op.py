@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -504,7 +505,7 @@ def operators(namespace: str | None = None) -> list[Operator]:
     return registry.operators(namespace)
 
 
-def load_library(path: str) -> Any:
+def load_library(path: str | os.PathLike[str]) -> Any:
     """Load a shared library whose functions kernels call, or which registers operators itself.
 
     Args:
@@ -514,11 +515,14 @@ def load_library(path: str) -> Any:
         The `ctypes.CDLL`.
 
     Raises:
+        UsageError: `path` is no path.
         OSError: it cannot be loaded; the message names it.
     """
     import ctypes  # only here: few programs load libraries of their own
 
+    if not isinstance(path, (str, os.PathLike)):
+        raise UsageError(f"load_library takes the path of a library, got {describe(path)}")
     try:
-        return ctypes.CDLL(path)
+        return ctypes.CDLL(os.fspath(path))
     except OSError as error:
         raise OSError(f"Could not load this library: {path}: {error}") from error

@@ -22,6 +22,9 @@ __all__ = ["GROUP", "load_pack", "load_packs"]
 
 GROUP = "gpuops.ops"
 
+OWN = {"xp": "gpuops.xp"}
+"""The namespaces that gpuops itself defines, when something is first looked up in them."""
+
 _lock = fork_safe(threading.RLock())
 _loading: set[str] = set()
 
@@ -58,9 +61,10 @@ def load_pack(namespace: str) -> None:
         # While a pack is imported it may look into its own namespace.
         if namespace in _loading:
             return
+        own = OWN.get(namespace)
         _loading.add(namespace)
         try:
-            for module in _entry_points().get(namespace, ()):
+            for module in (own,) if own else _entry_points().get(namespace, ()):
                 _import(module, namespace)
         finally:
             _loading.discard(namespace)

@@ -200,10 +200,14 @@ class Registry:
         """The overloads of an operator by name, in the order of their definition."""
         return self._packets.get((namespace, name), {})
 
+    def every_operator(self) -> list[Operator]:
+        """All operators in no particular order."""
+        with self.lock:
+            return [op for packet in self._packets.values() for op in packet.values()]
+
     def operators(self, namespace: str | None = None) -> list[Operator]:
         """All operators, or those of one namespace, sorted by name."""
-        with self.lock:
-            found = [op for packet in self._packets.values() for op in packet.values()]
+        found = self.every_operator()
         chosen = [op for op in found if namespace is None or op.namespace == namespace]
         return sorted(chosen, key=lambda op: op.qualname)
 

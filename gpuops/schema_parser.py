@@ -107,7 +107,7 @@ def is_functional(schema: str | Schema) -> bool:
     >>> is_functional("f(Array x) -> Array"), is_functional("f(Array(a!) x) -> ()")
     (True, False)
     """
-    return (parse_schema(schema) if isinstance(schema, str) else schema).is_functional
+    return (schema if isinstance(schema, Schema) else parse_schema(schema)).is_functional
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -138,6 +138,7 @@ class _Parser:
         self.text = text
         self.tokens = _tokens(text)
         self.index = 0
+        self.names: list[_Token] = []  # of the parameters
 
     # -- reading tokens ----------------------------------------------------------------------------
 
@@ -192,6 +193,8 @@ class _Parser:
         try:
             return Schema(name, overload, parameters, returns, returns_tuple)
         except SchemaError as error:
+            if error.parameter is not None:
+                self.fail(str(error), self.names[error.parameter])
             raise SchemaError(f"{error}\n    {self.text}") from None
 
     def name(self) -> tuple[str, str]:
@@ -218,6 +221,7 @@ class _Parser:
                 stars.append(star)
                 return
             type_, alias = self.type()
+            self.names.append(self.token)
             name = self.word(f"a name for the parameter of type {type_}")
             default: Any = MISSING
             if self.take("="):

@@ -1,6 +1,7 @@
 """Running the examples of a page: its ``python`` blocks in order, in one namespace.
 
-Where a ``text`` block follows a ``python`` block, it is what that block prints.
+Where a ``text`` block follows a ``python`` block, it is what that block prints. Blocks that show a
+session (``>>> ``) are `doctest`'s.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def blocks(page: Path) -> Iterator[tuple[int, str, str | None]]:
     """Line, code, and the output that is shown, of each python block."""
     found = list(_BLOCK.finditer(page.read_text(encoding="utf-8")))
     for number, match in enumerate(found):
-        if match[1] != "python":
+        if match[1] != "python" or match[2].startswith(">>> "):
             continue
         after = found[number + 1] if number + 1 < len(found) else None
         between = page.read_text(encoding="utf-8")[match.end() : after.start() if after else None]

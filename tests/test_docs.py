@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,15 @@ from tests.docs_runner import blocks, run_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = [page for page in sorted(DOCS.glob("*.md")) if any(blocks(page))]
+SESSIONS = [page for page in sorted(DOCS.glob("*.md")) if ">>> " in page.read_text()]
+
+
+def remove(before: set[gpuops.Operator]) -> None:
+    """Remove the operators that a page declared."""
+    for operator in set(gpuops.operators()) - before:
+        undo = getattr(operator.call, "undo", None)
+        if undo is not None:
+            undo()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -19,10 +29,18 @@ def test_the_examples_run(page: Path) -> None:
     try:
         assert run_page(page) > 0
     finally:
-        for operator in set(gpuops.operators()) - before:
-            undo = getattr(operator.call, "undo", None)
-            if undo is not None:
-                undo()
+        remove(before)
+
+
+@pytest.mark.parametrize("page", SESSIONS, ids=lambda page: page.name)
+def test_the_sessions_run(page: Path) -> None:
+    before = set(gpuops.operators())
+    try:
+        flags = doctest.NORMALIZE_WHITESPACE
+        failed, tried = doctest.testfile(str(page), module_relative=False, optionflags=flags)
+    finally:
+        remove(before)
+    assert tried > 0 and failed == 0
 
 
 def test_a_page_that_shows_something_else_is_found_out(tmp_path: Path) -> None:

@@ -107,6 +107,8 @@ def test_array_hints(hint: object, expected: str) -> None:
         (Device | None, "device?"),
         (Scalar, "Scalar"),
         (Number, "Scalar"),
+        (Number | None, "Scalar?"),
+        (Optional[List[Number]], "Scalar[]?"),
         (Union[int, float, bool], "Scalar"),
         (int | float | bool | None, "Scalar?"),
         (list[Scalar], "Scalar[]"),
@@ -485,9 +487,11 @@ def test_single_returns_come_back(ns: str, hint: object, value: object) -> None:
 def test_tuple_returns() -> None:
     for hint, text in (
         (Array, "Array"), (int, "SymInt"), (float, "float"), (bool, "bool"), (Scalar, "Scalar"),
+        (complex, "complex"), (Array | None, "Array?"), (list[Array], "Array[]"),
     ):  # fmt: skip
         found = infer_schema(with_return(tuple[hint, hint]), mutates_args=())
         assert found == f"(Array x) -> ({text}, {text})"
+        assert str(gpuops.parse_schema(found)) == found
     found = infer_schema(with_return(Tuple[List[Array], Array]), mutates_args=())
     assert found == "(Array x) -> (Array[], Array)"
     found = infer_schema(with_return(tuple[Array, int, float, bool]), mutates_args=())
@@ -517,6 +521,25 @@ def test_unsupported_returns(hint: object) -> None:
     with pytest.raises(ValueError, match="Return has unsupported type") as caught:
         infer_schema(function, mutates_args=())
     ends_with_signature(caught.value, function)
+
+
+# D4
+def test_an_opaque_value_cannot_be_returned() -> None:
+    class Pair:
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Pair)
+
+        def __hash__(self) -> int:
+            return 0
+
+        def __fx_repr__(self) -> tuple[str, dict[str, object]]:
+            return "Pair()", {"Pair": Pair}
+
+    gpuops.register_opaque_type(Pair, "test_infer.Pair", typ="value")
+    assert inferred(Pair) == "test_infer.Pair"
+    for hint in (Pair, Pair | None, tuple[Array, Pair], list[Pair]):
+        with pytest.raises(ValueError, match="Return has unsupported type"):
+            infer_schema(with_return(hint), mutates_args=())
 
 
 # E1

@@ -153,6 +153,11 @@ def test_a_custom_op_looks_like_its_function(ns: str) -> None:
 def test_load_library_of_a_missing_file() -> None:
     with pytest.raises(OSError, match=r"Could not load this library: .*libnoexist\.so"):
         gpuops.load_library("somewhere/libnoexist.so")
+    with pytest.raises(OSError, match=r"Could not load this library: .*libnoexist\.so"):
+        gpuops.load_library(Path("somewhere") / "libnoexist.so")
+    for wrong in (None, 3, b"libm.so"):
+        with pytest.raises(TypeError, match="load_library takes the path of a library, got"):
+            gpuops.load_library(wrong)  # type: ignore[arg-type]
 
 
 def test_load_library(tmp_path: Path) -> None:

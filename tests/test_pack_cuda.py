@@ -6,6 +6,7 @@ On any machine in the simulator, with its checks; on a GPU, where there is one, 
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 import gpuops
 import gpuops_kernels
 from gpuops import cuda
-from gpuops.cases import Case, load_cases
+from gpuops.cases import Case, arguments_on, load_cases
 from gpuops.pytest_plugin import CudaDevice
 
 NAMES = sorted(gpuops_kernels.__all__)
@@ -29,21 +30,16 @@ DEVICES = [
 ]
 
 
-def place(value: Any, device: CudaDevice) -> Any:
-    """Arrays on the device, with their strides and their alignment."""
-    if isinstance(value, np.ndarray):
-        return cuda.copy_with_layout(value, device.device)
-    return value
-
-
 def check(device: CudaDevice, name: str, case: Case) -> None:
     """Call the operator with arrays of the device and compare with the reference."""
-    args, kwargs = case.build(np.random.default_rng(7))
     operator = getattr(gpuops_kernels, name)
+    args, kwargs = case.build(np.random.default_rng(7))
     expected = (case.reference or gpuops.get_kernel(operator))(*args, **kwargs)
-    there = [place(arg, device) for arg in args]
-    by_name = {key: place(arg, device) for key, arg in kwargs.items()}
-    got = operator(*there, **by_name)
+    # Anew, as the first call may have changed them; with their strides and their alignment.
+    again = case.build(np.random.default_rng(7))
+    move = partial(cuda.copy_with_layout, device=device.device)
+    args, kwargs = arguments_on(operator, again, device.device, move=move)
+    got = operator(*args, **kwargs)
     assert gpuops.device_of(got) is device.device and got.flags.c_contiguous
     assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
     rtol, atol = case.tolerances(got.dtype)

@@ -205,6 +205,14 @@ def test_lists_of_dtypes_devices_and_orders(ns: str) -> None:
         operator(np.ones(1), [], [], ["Z"])
 
 
+# A7
+def test_the_names_that_torchs_schemas_have_for_dtypes_and_orders() -> None:
+    schema = parse_schema(
+        "(ScalarType[] a, Layout[] b, MemoryFormat[] c, Device d, Layout? e) -> ()"
+    )
+    assert str(schema) == "(dtype[] a, order[] b, order[] c, device d, order? e) -> ()"
+
+
 # A8
 @pytest.mark.parametrize(
     "given", [Tag.flexible_layout, [Tag.flexible_layout], (Tag.flexible_layout,)]
@@ -248,24 +256,33 @@ def test_is_functional(text: str, functional: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "message", "at"),
     [
-        ("(int x=1, Array y) -> ()", "'y' without a default follows 'x'"),
-        ("(Array x, int x) -> ()", "'x' appears twice"),
-        ("(int lambda) -> ()", "'lambda' cannot be a parameter name"),
-        ("(int(a!) x) -> ()", "only arrays can alias"),
-        ("(Array x) -> int(a)", "only arrays can alias"),
-        ("(int x=1.5) -> ()", "'x' has default float 1.5, which is no SymInt|which is no int"),
-        ("(Array x=None) -> ()", "declare it optional"),
-        ("(int[2] x=[1]) -> ()", "length 1, but int\\[2\\] has length 2"),
-        ('(order o="Z") -> ()', "which is no order"),
-        ('(device d="tpu") -> ()', "Expected one of cpu, cuda"),
-        ("(bool b=1) -> ()", "which is no bool"),
+        ("(int x=1, Array y) -> ()", "'y' without a default follows 'x'", "y)"),
+        ("(Array x, int x) -> ()", "'x' appears twice", "x)"),
+        ("(Array x, *, int lambda) -> ()", "'lambda' cannot be a parameter name", "lambda"),
+        ("(Array x, int(a!) y) -> ()", "only arrays can alias", "y)"),
+        ("(int x=1.5) -> ()", "'x' has default float 1.5, which is no int", "x="),
+        ("(Array x=None) -> ()", "declare it optional", "x="),
+        ("(int[2] x=[1]) -> ()", "length 1, but int\\[2\\] has length 2", "x="),
+        ('(order o="Z") -> ()', "which is no order", "o="),
+        ('(device dev="tpu") -> ()', "Expected one of cpu, cuda", "dev="),
+        ("(Array x, bool b=1) -> ()", "which is no bool", "b="),
     ],
 )
-def test_schemas_that_parse_but_make_no_sense(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_what_parses_but_makes_no_sense_has_a_caret_at_the_parameter(
+    text: str, message: str, at: str
+) -> None:
+    with pytest.raises(gpuops.SchemaError, match=message) as caught:
         parse_schema(text)
+    _, line, caret = str(caught.value).split("\n")
+    assert line == "    " + text
+    assert caret.index("^") - 4 == text.index(at), str(caught.value)
+
+
+def test_a_return_that_makes_no_sense() -> None:
+    with pytest.raises(gpuops.SchemaError, match="return 1 is annotated .a., but only arrays can"):
+        parse_schema("(Array x) -> (Array, int(a))")
 
 
 def test_a_schema_is_frozen_and_can_be_copied_and_pickled() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import gpuops
 
-__all__ = ["arrays_in", "device_types", "place", "synchronise", "to_device", "to_host"]
+__all__ = ["arrays_in", "device_types", "place", "synchronise", "to_host"]
 
 
 def device_types(wanted: str, has_cuda: bool) -> list[str]:
@@ -30,11 +30,6 @@ def place(value: Any, move: Callable[[Any], Any]) -> Any:
     if isinstance(value, list | tuple):
         return type(value)([place(item, move) for item in value])
     return move(value) if gpuops.device_of(value) is not None else value
-
-
-def to_device(value: Any, device_type: str) -> Any:
-    """NumPy arrays as arrays of a device type; the layout of strided ones is lost on "cuda"."""
-    return place(value, partial(gpuops.asarray, device=device_type))
 
 
 def to_host(value: Any) -> Any:

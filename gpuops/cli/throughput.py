@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 import gpuops
-from gpuops.cases import BenchShape, load_cases
-from gpuops.cli.arrays import arrays_in, synchronise, to_device
+from gpuops.cases import BenchShape, arguments_on, load_cases
+from gpuops.cli.arrays import arrays_in, synchronise
 from gpuops.errors import GpuopsError
 from gpuops.registry import Operator
 
@@ -65,7 +65,8 @@ def _measure(
     operator: Operator, shape: BenchShape, device: str, rounds: int, seed: int
 ) -> dict[str, Any]:
     args, kwargs = shape.build(np.random.default_rng(seed))
-    on_device, by_name = to_device(args, device), to_device(kwargs, device)
+    again = shape.build(np.random.default_rng(seed))
+    on_device, by_name = arguments_on(operator, again, device)
     call = operator.call
     reference = gpuops.get_kernel(operator).function
 

@@ -9,7 +9,6 @@ machine without a compiler can use what another one compiled.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from gpuops.cuda import nvrtc
+from gpuops.cuda.bindings import package_folders
 
 __all__ = ["digest", "toolchain"]
 
@@ -102,7 +102,6 @@ def _wheels() -> str:
     """A digest of the versions of the wheels that compiler and headers come from."""
     names = []
     for package, wheels in (("nvidia", "nvidia_cuda_*.dist-info"), ("cupy", "cupy*.dist-info")):
-        spec = importlib.util.find_spec(package)
-        for place in (spec and spec.submodule_search_locations) or ():
-            names += sorted(path.name for path in Path(place).parent.glob(wheels))
+        for place in package_folders(package):
+            names += sorted(path.name for path in place.parent.glob(wheels))
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]

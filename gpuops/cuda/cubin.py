@@ -83,7 +83,7 @@ def read_cubin(code: bytes) -> dict[str, Resources]:
     """
     try:
         return _Elf(code).kernels()
-    except (struct.error, IndexError, UnicodeDecodeError, ValueError) as error:
+    except (struct.error, LookupError, OverflowError, ValueError) as error:
         if isinstance(error, CubinError):
             raise
         raise CubinError(f"this is no whole cubin: {error}") from error

@@ -17,7 +17,7 @@ Dim = int | tuple[int, ...]
 MAX_BLOCKS = 2**31 - 1
 _MAX_GRID = (MAX_BLOCKS, 65535, 65535)
 _MAX_BLOCK = (1024, 1024, 64)
-_MAX_THREADS = 1024
+MAX_THREADS = 1024
 
 # By kind and size and not by name: which of int64's two spellings (`long`, `long long`) NumPy
 # uses differs between platforms, but CUDA's `long` is 32 bits on Windows.
@@ -94,9 +94,9 @@ def launch_sizes(
     """
     blocks = _sizes(kernel, "grid", grid, 0, _MAX_GRID)
     threads = _sizes(kernel, "block", block, 1, _MAX_BLOCK)
-    if threads[0] * threads[1] * threads[2] > _MAX_THREADS:
+    if threads[0] * threads[1] * threads[2] > MAX_THREADS:
         raise ArgumentError(
-            f"Kernel {kernel!r}: block must have at most {_MAX_THREADS} threads, got {block}"
+            f"Kernel {kernel!r}: block must have at most {MAX_THREADS} threads, got {block}"
         )
     return blocks, threads
 
@@ -104,9 +104,19 @@ def launch_sizes(
 def _sizes(
     kernel: str, what: str, given: Any, least: int, most: tuple[int, int, int]
 ) -> tuple[int, int, int]:
-    # The two usual forms first: this runs at every launch.
+    # This runs at every launch: what is usual comes first.
     if type(given) is int and least <= given <= most[0]:
         return (given, 1, 1)
+    if type(given) is tuple:
+        if len(given) == 1 and type(given[0]) is int and least <= given[0] <= most[0]:
+            return (given[0], 1, 1)
+        if (
+            len(given) == 2
+            and type(given[0]) is type(given[1]) is int
+            and least <= given[0] <= most[0]
+            and least <= given[1] <= most[1]
+        ):
+            return (given[0], given[1], 1)
     sizes = (given,) if isinstance(given, int | np.integer) else given
     if (
         not isinstance(sizes, tuple | list)

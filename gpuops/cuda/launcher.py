@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from gpuops import checks
+from gpuops.checks import enabled as debug_enabled
+from gpuops.checks import state as debug_state
 from gpuops.cuda.available import load_cupy
 from gpuops.cuda.binaries import obtain
-from gpuops.cuda.checker import make_checker
+from gpuops.cuda.checker import make_launch
+from gpuops.cuda.geometry import MAX_THREADS
 from gpuops.cuda.limits import DEFAULT_SHARED, block_threads
 from gpuops.cuda.signature import Pointer
 from gpuops.cuda.store import Binary
@@ -41,21 +45,37 @@ def launcher_for(kernel: Kernel) -> Launch:
 
 
 class LoadedKernel:
-    """A kernel, loaded on the device that was current when this was made."""
+    """A kernel, loaded on the device that was current when this was made.
+
+    Attributes:
+        launch: checks the arguments and launches on the current stream, without waiting; see
+            `gpuops.cuda.checker`.
+        function: CuPy's.
+        max_threads: per block, with the kernel's registers and launch bounds.
+    """
 
     def __init__(self, kernel: Kernel, cupy: Any) -> None:
         self.kernel = kernel
         self.cupy = cupy
         binary = obtain(kernel, current_arch(cupy))
         self.function = self._load(binary)
-        self.check = make_checker(
-            kernel.signature_from(binary), cupy.ndarray, _encoders(cupy.cuda.function)
-        )
+        self.signature = kernel.signature_from(binary)
         self.max_threads = block_threads(binary.resources)
         self.static_shared = binary.resources.static_shared
-        # How much dynamic shared memory a launch can have without a further question.
-        self.shared = max(DEFAULT_SHARED - self.static_shared, 0)
         self.driver_error = cupy.cuda.driver.CUDADriverError
+        self.encoders = _encoders(cupy.cuda.function)
+        self.names: dict[str, Any] = {
+            "function": self.function,
+            "slow": self._launch_with_care,
+            "debug": debug_state,
+            "failed": partial(self._failed, "could not be launched"),
+            "DriverError": self.driver_error,
+            # How much dynamic shared memory a launch can have without a further question.
+            "plain_shared": max(DEFAULT_SHARED - self.static_shared, 0),
+        }
+        if self.max_threads < MAX_THREADS:  # else `launch_sizes` has checked enough
+            self.names["max_threads"] = self.max_threads
+        self.launch: Launch = make_launch(self.signature, cupy.ndarray, self.encoders, self.names)
 
     def _load(self, binary: Binary) -> Any:
         module = self.cupy.cuda.function.Module()
@@ -70,25 +90,23 @@ class LoadedKernel:
                 f"(compute capability {device.compute_capability}): {error}"
             ) from error
 
-    def launch(
+    def _launch_with_care(
         self,
         blocks: tuple[int, ...],
         threads: tuple[int, ...],
         args: Sequence[Any],
         shared_mem: int,
     ) -> None:
-        """Check the arguments and launch on the current stream, without waiting."""
-        checked = self.check(args)
-        if threads[0] * threads[1] * threads[2] > self.max_threads or shared_mem > self.shared:
-            self._prepare(threads, shared_mem)
-        if checks.state.contexts and checks.enabled.get():
-            return self._launch_checked(blocks, threads, checked, shared_mem)
+        """Launch where something is unusual, or wrong."""
+        checked = self.signature.check_arguments(args, self.cupy.ndarray, self.encoders)
+        self._prepare(threads, shared_mem)
+        if debug_state.contexts and debug_enabled.get():
+            return self._launch_and_wait(blocks, threads, checked, shared_mem)
         try:
             self.function(blocks, threads, checked, shared_mem)
         except self.driver_error as error:
-            raise self._failed(
-                "could not be launched", blocks, threads, shared_mem, error
-            ) from error
+            what = "could not be launched"
+            raise self._failed(what, blocks, threads, shared_mem, error) from error
 
     def _prepare(self, threads: tuple[int, ...], shared_mem: int) -> None:
         """Ask for more dynamic shared memory than a launch gets unasked; refuse what cannot be."""
@@ -98,7 +116,7 @@ class LoadedKernel:
                 f"Kernel {self.kernel.name!r}: block {threads} has {count} threads; with its "
                 f"registers and __launch_bounds__ it can be launched with {self.max_threads}"
             )
-        if shared_mem <= self.shared:
+        if shared_mem <= self.names["plain_shared"]:
             return
         properties = self.cupy.cuda.runtime.getDeviceProperties(self.cupy.cuda.Device().id)
         most = int(properties["sharedMemPerBlockOptin"]) - self.static_shared
@@ -111,9 +129,11 @@ class LoadedKernel:
         driver = self.cupy.cuda.driver
         attribute = driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
         driver.funcSetAttribute(self.function.ptr, attribute, shared_mem)
-        self.shared = shared_mem
+        self.names["plain_shared"] = shared_mem
+        if isinstance(self.launch, FunctionType):
+            self.launch.__globals__["plain_shared"] = shared_mem
 
-    def _launch_checked(
+    def _launch_and_wait(
         self,
         blocks: tuple[int, ...],
         threads: tuple[int, ...],

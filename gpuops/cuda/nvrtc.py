@@ -1,19 +1,21 @@
-"""Compile CUDA C++ with NVRTC. Needs neither a GPU nor a driver.
-
-NVRTC is reached through whichever binding is installed: CuPy's or NVIDIA's ``cuda.bindings``.
-"""
+"""Compile CUDA C++ with NVRTC. Needs neither a GPU nor a driver, and does not import CuPy."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
+from gpuops.cuda.bindings import (
+    HEADER_NAME,
+    Binding,
+    NvrtcNotFoundError,
+    load_binding,
+    package_folders,
+)
 from gpuops.errors import GpuopsError
 
 __all__ = [
@@ -36,7 +38,7 @@ STANDARD = "--std=c++17"
 # of the instance spells every parameter, with typedefs and template parameters resolved, and for
 # ``extern "C"`` kernels too, whose own symbols say nothing. A header and not part of the source, so
 # that the lines of the source keep their numbers.
-_PROBE = "gpuops_signature"
+_PROBE = HEADER_NAME
 _PROBE_HEADER = f"template <typename> __global__ void {_PROBE}() {{}}\n"
 
 # The file that NVRTC's log names where a name expression is wrong.
@@ -49,12 +51,6 @@ _FUNCTION = re.compile(
     r"Function properties for (\S+)\n"
     r".*?(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads"
 )
-
-_INSTALL = "pip install 'gpuops[cuda12]' or 'gpuops[cuda13]'"
-
-
-class NvrtcNotFoundError(GpuopsError, ImportError):
-    """NVRTC, NVIDIA's run-time compiler, or a Python binding of it is not installed."""
 
 
 class CompileError(GpuopsError, RuntimeError):
@@ -257,13 +253,12 @@ def include_paths() -> tuple[str, ...]:
     CUDA 13 share one, ``nvidia/cu13/include``. CUB and what cooperative groups need are in a wheel
     that gpuops does not ask for: without it, the copy that CuPy carries is used.
     """
-    spec = importlib.util.find_spec("nvidia")
     found: list[str] = []
-    for root in (spec and spec.submodule_search_locations) or ():
+    for root in package_folders("nvidia"):
         for name in ("cuda_runtime", "cuda_cccl", "cu*"):
             found += (
                 str(path)
-                for path in sorted(Path(root).glob(f"{name}/include"))
+                for path in sorted(root.glob(f"{name}/include"))
                 if str(path) not in found
                 and any((path / inside).exists() for inside in ("cuda_fp16.h", "cub", "cccl"))
             )
@@ -275,136 +270,14 @@ def include_paths() -> tuple[str, ...]:
 
 
 def _cccl_of_cupy() -> list[str]:
-    spec = importlib.util.find_spec("cupy")  # finds it, does not import it
-    for root in (spec and spec.submodule_search_locations) or ():
-        carried = Path(root) / "_core" / "include" / "cupy" / "_cccl"
+    for root in package_folders("cupy"):
+        carried = root / "_core" / "include" / "cupy" / "_cccl"
         folders = [carried / name for name in ("cub", "thrust", "libcudacxx")]
         if (carried / "libcudacxx" / "nv" / "target").is_file():
             return [str(folder) for folder in folders if folder.is_dir()]
     return []
 
 
-class _Binding(Protocol):
-    """NVRTC as both bindings can give it. A program is an opaque value."""
-
-    def version(self) -> tuple[int, int]: ...
-    def create(self, source: str, filename: str, header: str) -> Any: ...
-    def add_name(self, program: Any, name: str) -> None: ...
-    def compile(self, program: Any, options: list[str]) -> str | None: ...
-    def log(self, program: Any) -> str: ...
-    def ptx(self, program: Any) -> bytes: ...
-    def cubin(self, program: Any) -> bytes: ...
-    def lowered(self, program: Any, name: str) -> str: ...
-    def destroy(self, program: Any) -> None: ...
-
-
-class _Cupy:
-    """Through the wrapper inside CuPy, which imports neither CuPy nor the driver."""
-
-    def __init__(self) -> None:
-        self.nvrtc: Any = importlib.import_module("cupy_backends.cuda.libs.nvrtc")
-        self.nvrtc.getVersion()
-
-    def version(self) -> tuple[int, int]:
-        major, minor = self.nvrtc.getVersion()
-        return int(major), int(minor)
-
-    def create(self, source: str, filename: str, header: str) -> Any:
-        headers = ((header.encode(),), (_PROBE.encode(),)) if header else ((), ())
-        return self.nvrtc.createProgram(source, filename, *headers)
-
-    def add_name(self, program: Any, name: str) -> None:
-        self.nvrtc.addNameExpression(program, name)
-
-    def compile(self, program: Any, options: list[str]) -> str | None:
-        try:
-            self.nvrtc.compileProgram(program, tuple(options))
-        except self.nvrtc.NVRTCError as error:
-            return str(error)
-        return None
-
-    def log(self, program: Any) -> str:
-        return str(self.nvrtc.getProgramLog(program))
-
-    def ptx(self, program: Any) -> bytes:
-        code = self.nvrtc.getPTX(program)
-        return code.encode() if isinstance(code, str) else bytes(code)
-
-    def cubin(self, program: Any) -> bytes:
-        # CuPy takes the last byte, which belongs to the last header, for the end of a text.
-        return bytes(self.nvrtc.getCUBIN(program)) + b"\x00"
-
-    def lowered(self, program: Any, name: str) -> str:
-        symbol = self.nvrtc.getLoweredName(program, name)
-        return symbol.decode() if isinstance(symbol, bytes) else str(symbol)
-
-    def destroy(self, program: Any) -> None:
-        self.nvrtc.destroyProgram(program)
-
-
-class _Bindings:
-    """Through NVIDIA's ``cuda.bindings``; its functions return (status, values...)."""
-
-    def __init__(self) -> None:
-        self.nvrtc: Any = importlib.import_module("cuda.bindings.nvrtc")
-        self._call("nvrtcVersion")
-
-    def _call(self, function: str, *args: Any) -> Any:
-        status, *values = getattr(self.nvrtc, function)(*args)
-        if int(status):
-            raise RuntimeError(f"{function}: {status.name}")
-        return values[0] if len(values) == 1 else values
-
-    def _bytes(self, program: Any, size: str, get: str) -> bytes:
-        buffer = bytearray(self._call(size, program))
-        self._call(get, program, buffer)
-        return bytes(buffer)
-
-    def version(self) -> tuple[int, int]:
-        major, minor = self._call("nvrtcVersion")
-        return int(major), int(minor)
-
-    def create(self, source: str, filename: str, header: str) -> Any:
-        texts, names = ([header.encode()], [_PROBE.encode()]) if header else (None, None)
-        count = 1 if header else 0
-        code, name = source.encode(), filename.encode()
-        return self._call("nvrtcCreateProgram", code, name, count, texts, names)
-
-    def add_name(self, program: Any, name: str) -> None:
-        self._call("nvrtcAddNameExpression", program, name.encode())
-
-    def compile(self, program: Any, options: list[str]) -> str | None:
-        flags = [option.encode() for option in options]
-        (status,) = self.nvrtc.nvrtcCompileProgram(program, len(flags), flags)
-        return str(status.name) if int(status) else None
-
-    def log(self, program: Any) -> str:
-        return self._bytes(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog").decode()
-
-    def ptx(self, program: Any) -> bytes:
-        return self._bytes(program, "nvrtcGetPTXSize", "nvrtcGetPTX").rstrip(b"\x00")
-
-    def cubin(self, program: Any) -> bytes:
-        return self._bytes(program, "nvrtcGetCUBINSize", "nvrtcGetCUBIN")
-
-    def lowered(self, program: Any, name: str) -> str:
-        symbol = self._call("nvrtcGetLoweredName", program, name.encode())
-        return symbol.decode() if isinstance(symbol, bytes) else str(symbol)
-
-    def destroy(self, program: Any) -> None:
-        self._call("nvrtcDestroyProgram", program)
-
-
 @cache
-def _binding() -> _Binding:
-    problems: list[str] = []
-    candidates: tuple[type[_Binding], ...] = (_Cupy, _Bindings)
-    for candidate in candidates:
-        # A binding may be there without the library: each reports that in its own way.
-        try:
-            return candidate()
-        except Exception as error:
-            problems.append(f"{type(error).__name__}: {error}")
-    raise NvrtcNotFoundError(
-        f"compiling CUDA kernels needs NVRTC: {_INSTALL} ({'; '.join(problems)})"
-    )
+def _binding() -> Binding:
+    return load_binding()

@@ -52,13 +52,13 @@ class KernelReport:
 
 
 def compile_report(
-    kernel: Kernel, archs: Sequence[str | int] = SUPPORTED_ARCHS
+    kernel: Kernel, archs: Sequence[str | int] | str | int = SUPPORTED_ARCHS
 ) -> tuple[KernelReport, ...]:
     """What a kernel needs, per architecture. Needs neither a GPU nor a driver.
 
     Args:
         kernel: a `gpuops.cuda.Kernel`.
-        archs: such as ``("sm_80", "sm_90a")``.
+        archs: such as ``("sm_80", "sm_90a")``, or one of them.
 
     Returns:
         A row for each architecture, in order.
@@ -74,7 +74,8 @@ def compile_report(
     >>> row.parameters, row.spills, row.registers < 16
     ((8, 4), 0, True)
     """
-    return tuple(compile_reports([kernel], archs))
+    chosen = (archs,) if isinstance(archs, str | int) else archs
+    return tuple(compile_reports([kernel], chosen))
 
 
 def compile_reports(

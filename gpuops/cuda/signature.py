@@ -9,10 +9,12 @@ and NumPy arrays are checked as CuPy arrays are.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NoReturn
 
 import numpy as np
@@ -172,10 +174,15 @@ class KernelSignature:
             as NumPy scalars of the parameter's type; structs as NumPy arrays of one element.
 
         Raises:
-            ArgumentError: the number of arguments is wrong; a pointer is given for a number or the
-                reverse; a number does not fit; an array has another dtype, or is not C-contiguous.
-                It names the kernel and the parameter.
+            ArgumentError: `args` is no tuple or list; their number is wrong; a pointer is given
+                for a number or the reverse; a number does not fit; an array has another dtype, or
+                is not C-contiguous. It names the kernel and the parameter.
         """
+        if not isinstance(args, tuple | list):
+            raise ArgumentError(
+                f"Kernel {self.kernel!r}: args must be a tuple or a list, got {_describe(args)}"
+                f"{self._place()}"
+            )
         if len(args) != len(self.parameters):
             raise ArgumentError(
                 f"Kernel {self.kernel!r} takes {len(self.parameters)} arguments, got {len(args)}: "
@@ -270,14 +277,13 @@ def _expected(parameter: KernelParameter, array: str = "an array") -> str:
     if parameter.kind == "pointer":
         return f"{array} of {' or '.join(parameter.dtypes) or 'any dtype'}"
     if parameter.kind == "scalar":
-        first = np.dtype(parameter.dtypes[0])
+        kind, least, largest = _range(parameter.dtypes[0])
         names = " or ".join(f"numpy.{name}" for name in parameter.dtypes)
-        if first.kind == "b":
+        if kind == "b":
             return f"a bool or a {names}"
-        if first.kind in "iu":
-            bounds = np.iinfo(first)
-            return f"an int from {bounds.min} to {bounds.max} or a {names}"
-        return f"a float in the range of {first.name} or a {names}"
+        if kind in "iu":
+            return f"an int from {least} to {largest} or a {names}"
+        return f"a float in the range of {parameter.dtypes[0]} or a {names}"
     what = f"a NumPy scalar or array of one element and {parameter.size} bytes"
     return f"{array} or {what}" if parameter.kind == "unknown" and parameter.size == 8 else what
 
@@ -289,14 +295,24 @@ def _is_array(arg: Any) -> bool:
     return all(hasattr(type(arg), name) for name in ("dtype", "flags", "shape", "strides"))
 
 
-def _fits(arg: Any, dtype: str) -> bool:
-    """Whether a Python number has a value of the dtype, rounding of floats aside."""
+@cache
+def _range(dtype: str) -> tuple[str, Any, Any]:
+    """Kind, least and largest finite number of a dtype."""
     found = np.dtype(dtype)
     if found.kind == "b":
+        return "b", False, True
+    limits = np.iinfo(found) if found.kind in "iu" else np.finfo(found)
+    convert = int if found.kind in "iu" else float
+    return found.kind, convert(limits.min), convert(limits.max)
+
+
+def _fits(arg: Any, dtype: str) -> bool:
+    """Whether a Python number has a value of the dtype, rounding of floats aside."""
+    kind, least, largest = _range(dtype)
+    if kind == "b":
         return isinstance(arg, bool)
-    if found.kind in "iu":
-        bounds = np.iinfo(found)
-        return isinstance(arg, int) and int(bounds.min) <= arg <= int(bounds.max)
+    if kind in "iu":
+        return isinstance(arg, int) and least <= arg <= largest
     if isinstance(arg, bool) or not isinstance(arg, float | int):
         return False
     try:
@@ -304,7 +320,7 @@ def _fits(arg: Any, dtype: str) -> bool:
     except OverflowError:
         return False
     # A finite number that would become infinite is refused; infinity and nan are passed on.
-    return not abs(value) < float("inf") or abs(value) <= float(np.finfo(found).max)
+    return not math.isfinite(value) or least <= value <= largest
 
 
 # -- from the compiler's findings ------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gpuops.cuda.geometry import Dim, launch_sizes
@@ -102,11 +103,15 @@ def run_ptx(
     **options: Any,
 ) -> None:
     """Run a kernel given as PTX text; options as of `gpuops.cuda.sim.launch.launch`."""
-    module = parse(ptx)
-    program = Program(module, symbol)
-    source = Source(symbol, f"{symbol}.ptx", "", module)
+    program, source = _ptx_program(ptx, symbol)
     blocks, threads = launch_sizes(symbol, grid, block)
     launch(program, source, blocks, threads, args, shared_mem, **options)
+
+
+@lru_cache(maxsize=64)
+def _ptx_program(ptx: str, symbol: str) -> tuple[Program, Source]:
+    module = parse(ptx)
+    return Program(module, symbol), Source(symbol, f"{symbol}.ptx", "", module)
 
 
 def _program(kernel: Kernel) -> tuple[Program, Source]:

@@ -1,14 +1,18 @@
 """Sizes that may be symbolic: `SymInt`, and what shape rules need to work with ints and symbols."""
 
-from gpuops.symbols.env import Condition, ShapeEnv, Symbol
-from gpuops.symbols.sizes import (
-    broadcast_shapes,
-    broadcast_sizes,
-    known_equal,
-    product,
-    require_equal,
-)
+from typing import TYPE_CHECKING, Any
+
 from gpuops.symbols.symint import SymBool, SymInt, is_symbolic, sym_max, sym_min
+
+if TYPE_CHECKING:
+    from gpuops.symbols.env import Condition, ShapeEnv, Symbol
+    from gpuops.symbols.sizes import (
+        broadcast_shapes,
+        broadcast_sizes,
+        known_equal,
+        product,
+        require_equal,
+    )
 
 __all__ = [
     "Condition",
@@ -25,3 +29,25 @@ __all__ = [
     "sym_max",
     "sym_min",
 ]
+
+# Operator calls need to know a `SymInt` when they see one, and nothing else of this package.
+_LAZY = {
+    "Condition": "env",
+    "ShapeEnv": "env",
+    "Symbol": "env",
+    "broadcast_shapes": "sizes",
+    "broadcast_sizes": "sizes",
+    "known_equal": "sizes",
+    "product": "sizes",
+    "require_equal": "sizes",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    return value

@@ -1,42 +1,29 @@
 """What is asked of SymPy: expressions of sizes, their bounds, their text as Python.
 
-SymPy is imported when the first symbol is made. Expressions stand for integers; ``a // b`` is
+Expressions stand for integers; ``a // b`` is
 ``floor(a / b)``, which SymPy reduces (``floor(4*s/2)`` is ``2*s``).
 """
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gpuops.errors import GraphError, SymbolsNotInstalledError
+from gpuops.errors import GraphError
+from gpuops.symbols._sympy import sympy
 
-__all__ = ["Bounds", "bounds", "evaluate", "parse", "sympy", "text"]
+if TYPE_CHECKING:
+    import ast
+    from fractions import Fraction
+
+__all__ = ["Bounds", "bounds", "evaluate", "parse", "text"]
 
 Bounds = tuple[Any, Any]
 """The least and the greatest value: ints or fractions, or infinities."""
 
 EVERYTHING: Bounds = (-math.inf, math.inf)
-
-
-@cache
-def sympy() -> Any:
-    """The module, imported at the first call.
-
-    Raises:
-        SymbolsNotInstalledError: it is not installed.
-    """
-    try:
-        import sympy as module
-    except ImportError as error:
-        raise SymbolsNotInstalledError(
-            f"symbolic sizes need SymPy: pip install 'gpuops[symbolic]' ({error})"
-        ) from error
-    return module
 
 
 # -- bounds ----------------------------------------------------------------------------------------
@@ -78,7 +65,7 @@ def _unfloored(expr: Any, *, upper: bool) -> Any:
 def _bounds(expr: Any, of_symbol: Callable[[Any], Bounds]) -> Bounds:
     module = sympy()
     if expr.is_Rational:
-        value = int(expr) if expr.is_Integer else Fraction(int(expr.p), int(expr.q))
+        value = int(expr) if expr.is_Integer else _fraction(int(expr.p), int(expr.q))
         return value, value
     if expr.is_Symbol:
         return of_symbol(expr)
@@ -107,6 +94,12 @@ def _bounds(expr: Any, of_symbol: Callable[[Any], Bounds]) -> Bounds:
     return EVERYTHING
 
 
+def _fraction(top: int, bottom: int) -> Fraction:
+    from fractions import Fraction  # only here: with decimal, it takes longer than all of gpuops
+
+    return Fraction(top, bottom)
+
+
 def _times(x: Any, y: Any) -> Any:
     # 0 times infinity is 0 here: the infinity stands for numbers.
     return 0 if x == 0 or y == 0 else x * y
@@ -118,8 +111,8 @@ def _power_bounds(base: Bounds, exponent: Any) -> Bounds:
         return EVERYTHING
     if exponent < 0:
         power = -int(exponent)
-        least = 0 if high == math.inf else Fraction(1, high**power)
-        return least, Fraction(1, low**power)
+        least = 0 if high == math.inf else _fraction(1, high**power)
+        return least, _fraction(1, low**power)
     return low ** int(exponent), high ** int(exponent)
 
 
@@ -136,9 +129,7 @@ def _ceil(value: Any) -> Any:
 
 @cache
 def _printer() -> Any:
-    from sympy.printing.str import StrPrinter
-
-    class Printer(StrPrinter):  # type: ignore[misc]  # SymPy has no type information
+    class Printer(sympy().StrPrinter):  # type: ignore[misc]  # SymPy has no type information
         def _print_floor(self, expr: Any) -> str:
             top, bottom = sympy().fraction(sympy().together(expr.args[0]))
             return f"(({self._print(top)}) // ({self._print(bottom)}))"
@@ -166,13 +157,14 @@ def text(expr: Any) -> str:
     return found
 
 
-_OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
-    ast.FloorDiv: lambda a, b: sympy().floor(a / b),
-    ast.Mod: lambda a, b: sympy().Mod(a, b),
-    ast.Pow: lambda a, b: a**b,
+# By the names of `ast`'s classes.
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "Add": lambda a, b: a + b,
+    "Sub": lambda a, b: a - b,
+    "Mult": lambda a, b: a * b,
+    "FloorDiv": lambda a, b: sympy().floor(a / b),
+    "Mod": lambda a, b: sympy().Mod(a, b),
+    "Pow": lambda a, b: a**b,
 }
 
 
@@ -189,6 +181,8 @@ def parse(source: str, symbols: Mapping[str, Any]) -> Any:
     >>> parse("max(s0, 2) * 3", {"s0": sympy().Symbol("s0", integer=True)})
     3*Max(2, s0)
     """
+    import ast  # only here, as above
+
     try:
         return _parse(ast.parse(source, mode="eval").body, symbols)
     except (SyntaxError, KeyError, TypeError, ValueError, RecursionError) as error:
@@ -196,6 +190,8 @@ def parse(source: str, symbols: Mapping[str, Any]) -> Any:
 
 
 def _parse(node: ast.expr, symbols: Mapping[str, Any]) -> Any:
+    import ast
+
     if isinstance(node, ast.Name):
         return symbols[node.id]
     if isinstance(node, ast.Constant) and type(node.value) is int:
@@ -203,7 +199,7 @@ def _parse(node: ast.expr, symbols: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_parse(node.operand, symbols)
     if isinstance(node, ast.BinOp):
-        operator = _OPERATORS[type(node.op)]
+        operator = _OPERATORS[type(node.op).__name__]
         return operator(_parse(node.left, symbols), _parse(node.right, symbols))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
         function = {"max": sympy().Max, "min": sympy().Min}[node.func.id]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import linecache
 import math
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from gpuops.errors import Location, ShapeError, UnknownSizeError, caller_location
-from gpuops.symbols.algebra import Bounds, bounds, evaluate, sympy, text
+from gpuops.symbols._sympy import sympy
+from gpuops.symbols.algebra import Bounds, bounds, evaluate, text
 from gpuops.symbols.symint import SymBool, SymInt, make_symint
 
 __all__ = ["Condition", "ShapeEnv", "Symbol"]
@@ -90,6 +92,8 @@ class ShapeEnv:
     def __init__(self) -> None:
         self.symbols: dict[Any, Symbol] = {}
         self.conditions: list[Condition] = []
+        # Atomic, since several threads may use one mode.
+        self._unknown, self._input = count(), count()
         self._replacements: dict[Any, Any] = {}
         # Differences that are known to be at least 0, or not to be 0.
         self._at_least_zero: list[Any] = []
@@ -121,18 +125,16 @@ class ShapeEnv:
                 f"new_dynamic_size: max must be greater than or equal to min, got min={low}, "
                 f"max={high}"
             )
-        count = sum(symbol.hint is None for symbol in self.symbols.values())
-        return self._new(f"u{count}", low, math.inf if high is None else high, None, origin)
+        name = f"u{next(self._unknown)}"
+        return self._new(name, low, math.inf if high is None else high, None, origin)
 
     def new_input(self, hint: int, *, origin: str) -> SymInt:
         """The size of an input that is `hint` now and may be another one later."""
-        count = sum(symbol.hint is not None for symbol in self.symbols.values())
-        return self._new(f"s{count}", 0, math.inf, hint, origin)
+        return self._new(f"s{next(self._input)}", 0, math.inf, hint, origin)
 
     def new_number(self, *, origin: str) -> SymInt:
         """An int that is unknown until kernels run, and that may be negative."""
-        count = sum(symbol.hint is None for symbol in self.symbols.values())
-        return self._new(f"u{count}", -math.inf, math.inf, None, origin)
+        return self._new(f"u{next(self._unknown)}", -math.inf, math.inf, None, origin)
 
     def _new(self, name: str, low: Any, high: Any, hint: int | None, origin: str) -> SymInt:
         assumption = {"positive": True} if low > 0 else {"nonnegative": True} if low == 0 else {}

@@ -7,8 +7,10 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
+
 from gpuops.errors import ArgumentError, describe
-from gpuops.symbols.algebra import sympy, text
+from gpuops.symbols._sympy import sympy
 
 if TYPE_CHECKING:
     from gpuops.symbols.env import ShapeEnv
@@ -86,7 +88,8 @@ class SymInt:
 
     __slots__ = ("env", "expr")
 
-    is_symbolic = True
+    # NumPy's scalars and arrays leave mixed expressions to this class.
+    __array_ufunc__ = None
 
     env: ShapeEnv
     expr: Any
@@ -105,9 +108,10 @@ class SymInt:
                     f"{self} and {other} come from different modes and cannot be put together"
                 )
             return other.expr
-        if isinstance(other, int) or hasattr(type(other), "__index__"):
-            # A 0-d array of ints has the method too, and a fake's says that it has no data.
-            return sympy().Integer(operator.index(other)) if not hasattr(other, "shape") else None
+        # Arrays have the method too, and are no sizes.
+        index = getattr(type(other), "__index__", None)
+        if isinstance(other, (int, np.integer)) or (index and not hasattr(other, "shape")):
+            return sympy().Integer(operator.index(other))
         return None
 
     __add__, __radd__ = _binary(operator.add, operator.add)
@@ -194,6 +198,8 @@ class SymInt:
         return bool(self != 0)
 
     def __str__(self) -> str:
+        from gpuops.symbols.algebra import text  # with the first symbol, like SymPy
+
         return text(self.expr)
 
     __repr__ = __str__
@@ -252,6 +258,8 @@ class SymBool:
         return SymBool(self.env, other, self.right, self.left)
 
     def __str__(self) -> str:
+        from gpuops.symbols.algebra import text
+
         return f"{text(self.left)} {self.kind} {text(self.right)}"
 
     def __repr__(self) -> str:

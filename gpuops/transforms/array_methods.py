@@ -18,6 +18,7 @@ from gpuops.errors import ArgumentError, GpuopsError
 from gpuops.transforms.numpy_names import (
     CREATION,
     METADATA,
+    METHODS,
     REDUCTIONS,
     UFUNCS,
     is_default,
@@ -122,6 +123,7 @@ class ArrayMethods:
 
     shape: Any
     dtype: Any
+    device: Any
     ndim: Any
 
     # -- operators ---------------------------------------------------------------------------------
@@ -195,7 +197,7 @@ class ArrayMethods:
         "var", "axis", "dtype", "out", "ddof", "keepdims", renamed={"ddof": "correction"}
     )
     argsort = _reduction("argsort", "axis")
-    clip = _reduction("clip", "min", "max", "out")
+    clip = _reduction("clip", "min", "max", "out", renamed={"a_min": "min", "a_max": "max"})
     repeat = _reduction("repeat", "repeats", "axis")
     take = _reduction("take", "indices", "axis", "out")
     round = _reduction("round", "decimals", "out")
@@ -219,7 +221,7 @@ class ArrayMethods:
 
     def copy(self) -> Any:
         """See ``numpy.ndarray.copy``; the copy is C-contiguous, as the method's is in NumPy."""
-        return xp.copy(self)
+        return xp.reshape(self, self.shape, copy=True)
 
     __copy__ = copy
 
@@ -240,7 +242,7 @@ class ArrayMethods:
 
     def flatten(self) -> Any:
         """See ``numpy.ndarray.flatten``: always a copy."""
-        return self.copy().reshape(-1)
+        return xp.reshape(self, (-1,), copy=True)
 
     def transpose(self, *axes: Any) -> Any:
         """See ``numpy.ndarray.transpose``."""
@@ -276,6 +278,19 @@ class ArrayMethods:
             return xp.multiply(self, other)
         axes = ((self.ndim - 1,), (max(other.ndim - 2, 0),))
         return xp.tensordot(self, other, axes=axes)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """See ``numpy.ndarray.diagonal``."""
+        moved = xp.moveaxis(self, (axis1, axis2), (-2, -1))
+        return xp.linalg.diagonal(moved, offset=offset)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+        """See ``numpy.ndarray.trace``."""
+        return self.diagonal(offset, axis1, axis2).sum(-1, dtype=dtype)
+
+    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> Any:
+        """See ``numpy.ndarray.searchsorted``."""
+        return xp.searchsorted(self, v, side=side, sorter=sorter)
 
     def nonzero(self) -> Any:
         """See ``numpy.ndarray.nonzero``."""
@@ -342,6 +357,19 @@ class ArrayMethods:
         metadata = METADATA.get(function)
         if metadata is not None:
             return metadata(*args, **kwargs)
+        out = kwargs.pop("out", None)
+        kept = {k: v for k, v in kwargs.items() if not is_default(k, v)}
+        method = METHODS.get(function)
+        if method is not None and args and isinstance(args[0], ArrayMethods):
+            return _into(out, getattr(args[0], method)(*args[1:], **kept))
+        if function in CREATION and not any(isinstance(arg, ArrayMethods) for arg in args):
+            # ``np.empty(3, like=x)``
+            return self._create(xp_name(function), args, kept)
+        if function in (np.allclose, np.array_equal):
+            return _all_equal(function, *args, **kept)
+        if function is np.copy:
+            # In the array's own order of axes, unlike the method.
+            return xp.astype(args[0], args[0].dtype, copy=True)
         name = xp_name(function)
         owner: Any = xp
         for part in name.split("."):
@@ -349,15 +377,22 @@ class ArrayMethods:
                 owner = getattr(owner, part)
             except (AttributeError, GpuopsError):
                 raise ArgumentError(
-                    f"np.{function.__name__} has no operator xp::{name}, so it cannot take a "
-                    f"{type(self).__name__}"
+                    f"{function.__module__}.{function.__name__} has no operator xp::{name}, so it "
+                    f"cannot take a {type(self).__name__}"
                 ) from None
-        if function in CREATION and not any(isinstance(arg, ArrayMethods) for arg in args):
-            # ``np.empty(3, like=x)``: on the device of x.
-            kwargs = {"device": self.device, **kwargs}  # type: ignore[attr-defined]
-        out = kwargs.pop("out", None)
-        kept = {k: v for k, v in kwargs.items() if not is_default(k, v)}
         return _into(out, owner(*args, **kept))
+
+    def _create(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a creation function with ``like=`` this array makes: on its device."""
+        return getattr(xp, name)(*args, **{"device": self.device, **kwargs})
+
+
+def _all_equal(function: Any, a: Any, b: Any, **kwargs: Any) -> bool:
+    """``np.allclose`` and ``np.array_equal``: a bool, so that only shapes can decide it."""
+    if function is np.array_equal and np.shape(a) != np.shape(b):
+        return False
+    compare = xp.isclose if function is np.allclose else xp.equal
+    return bool(compare(a, b, **kwargs).all())
 
 
 def _call_ufunc(name: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CREATION", "METADATA", "REDUCTIONS", "UFUNCS", "is_default", "xp_name"]
+__all__ = ["CREATION", "METADATA", "METHODS", "REDUCTIONS", "UFUNCS", "is_default", "xp_name"]
 
 UFUNCS: dict[Any, str] = {
     np.absolute: "abs",
@@ -39,13 +39,7 @@ REDUCTIONS: dict[Any, str] = {
 """What ``ufunc.reduce`` is called."""
 
 _FUNCTIONS: dict[str, str] = {
-    "amax": "max",
-    "amin": "min",
-    "around": "round",
     "concatenate": "concat",
-    "cumsum": "cumulative_sum",
-    "cumprod": "cumulative_prod",
-    "transpose": "permute_dims",
     "identity": "eye",
 }
 
@@ -53,6 +47,38 @@ CREATION: frozenset[Any] = frozenset(
     {np.arange, np.array, np.asarray, np.empty, np.eye, np.full, np.identity, np.ones, np.zeros}
 )
 """The functions that ``like=`` brings here although no argument of theirs is a wrapper."""
+
+METHODS: dict[Any, str] = {
+    getattr(np, name): name
+    for name in [
+        "all",
+        "any",
+        "argmax",
+        "argmin",
+        "argsort",
+        "clip",
+        "cumprod",
+        "cumsum",
+        "dot",
+        "max",
+        "mean",
+        "min",
+        "nonzero",
+        "prod",
+        "ravel",
+        "repeat",
+        "reshape",
+        "round",
+        "squeeze",
+        "std",
+        "sum",
+        "swapaxes",
+        "take",
+        "transpose",
+        "var",
+    ]
+} | {np.amax: "max", np.amin: "min", np.around: "round"}
+"""NumPy's functions that do what the first argument's method does, with the same arguments."""
 
 _NO_VALUE = getattr(np, "_NoValue", None)
 

@@ -1,33 +1,117 @@
-"""The Array API standard as operators."""
+"""`gpuops.xp`: the Array API standard, every function an operator in the namespace ``xp::``.
+
+It is a namespace over NumPy arrays, CuPy arrays, fakes and every other wrapper: what runs depends
+on the arguments.
+
+>>> import numpy as np
+>>> import gpuops
+>>> from gpuops import xp
+>>> xp.add(np.ones(2, np.float32), 1.5)
+array([2.5, 2.5], dtype=float32)
+>>> xp.add(gpuops.FakeArray((10**9, 1), "float32"), gpuops.FakeArray((4,), "float64"))
+FakeArray(shape=(1000000000, 4), dtype=float64, device='cpu')
+"""
 
 import sys
 from typing import Any
 
+import numpy as np
+
 from gpuops.transforms.array_methods import provide_namespace
-from gpuops.xp import creation as creation
-from gpuops.xp import decompositions as decompositions
-from gpuops.xp import elementwise as elementwise
-from gpuops.xp import extras as extras
+from gpuops.xp import (
+    conversion,
+    creation,
+    decompositions,
+    elementwise,
+    extras,
+    fourier,
+    indexing,
+    joining,
+    manipulation,
+    norms,
+    products,
+    searching,
+    sets,
+    sorting,
+    statistics,
+    utility,
+)
 from gpuops.xp import fft as fft
 from gpuops.xp import linalg as linalg
-from gpuops.xp import manipulation as manipulation
-from gpuops.xp import norms as norms
-from gpuops.xp import products as products
-from gpuops.xp import searching as searching
-from gpuops.xp import sets as sets
-from gpuops.xp import sorting as sorting
-from gpuops.xp import indexing as indexing
-from gpuops.xp import statistics as statistics
-from gpuops.xp import utility as utility
 from gpuops.xp._row import ROWS as ROWS
+from gpuops.xp._row import Row as Row
+from gpuops.xp.composites import COMPOSITES
+from gpuops.xp.dtypes import DTYPES, can_cast, finfo, iinfo, isdtype, result_type
+from gpuops.xp.functions import FUNCTIONS
+from gpuops.xp.inspection import namespace_info
+from gpuops.xp.names import ALIASES, STANDARD
+
+__array_api_version__ = "2024.12"
+__array_namespace_info__ = namespace_info
+
+e = np.e
+inf = np.inf
+nan = np.nan
+newaxis = None
+pi = np.pi
+
+CHAPTERS = (
+    conversion,
+    creation,
+    decompositions,
+    elementwise,
+    extras,
+    fourier,
+    indexing,
+    joining,
+    manipulation,
+    norms,
+    products,
+    searching,
+    sets,
+    sorting,
+    statistics,
+    utility,
+)
+"""The modules whose rows make up the namespace."""
+
+_NAMED = {
+    **DTYPES,
+    **COMPOSITES,
+    **FUNCTIONS,
+    "can_cast": can_cast,
+    "finfo": finfo,
+    "iinfo": iinfo,
+    "isdtype": isdtype,
+    "result_type": result_type,
+}
+
+
+def _public(name: str) -> Any:
+    """A function, or a dtype, of the namespace; None if there is none of that name."""
+    name = ALIASES.get(name, name)
+    if name in _NAMED:
+        return _NAMED[name]
+    row = ROWS.get(name)
+    if row is None or name.startswith(("linalg_", "fft_")):
+        return None
+    return row.function
 
 
 def __getattr__(name: str) -> Any:
-    row = ROWS.get(name)
-    if row is None:
+    # Functions are made when they are first asked for: there are hundreds.
+    found = _public(name)
+    if found is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    function = globals()[name] = row.function
-    return function
+    globals()[name] = found
+    return found
 
+
+def __dir__() -> list[str]:
+    rows = {name for name in ROWS if not name.startswith(("linalg_", "fft_"))}
+    return sorted({*STANDARD, *_NAMED, *rows, *ALIASES, "ROWS", "Row"})
+
+
+__all__ = [*__dir__()]  # noqa: PLE0604, RUF100
 
 provide_namespace(sys.modules[__name__])

@@ -28,7 +28,7 @@ def array(x: Any) -> Any:
     if type(x) in weak_types or not isinstance(x, (int, float, complex)):
         return x
     # A subclass of Python's numbers (an IntEnum, say) is as weak as its base.
-    base = next(kind for kind in (bool, int, float, complex) if isinstance(x, kind))
+    base: Any = next(kind for kind in (bool, int, float, complex) if isinstance(x, kind))
     return base(x)
 
 

@@ -108,9 +108,7 @@ def _parsed(subscripts: str, operands: Sequence[Any]) -> tuple[list[str], str]:
         _check_letters(before + after)
         output = before + (ellipsis if dots else "") + after
         if ellipsis and not dots:
-            raise ValueError(
-                "output has subscripts but no '...' to hold the broadcast dimensions"
-            )
+            raise ValueError("output has subscripts but no '...' to hold the broadcast dimensions")
     else:
         joined = "".join(inputs)
         once = sorted(c for c in set(joined) if joined.count(c) == 1 and c not in _ELLIPSIS)

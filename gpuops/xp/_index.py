@@ -123,7 +123,6 @@ class _Picked:
     place: int | None = None
     consecutive: bool = True
     axis: int = 0
-    only_mask: bool = False
 
     def keep(self, size: Size, stride: Size) -> None:
         """One axis of the subspace, beside what arrays pick."""
@@ -188,9 +187,9 @@ def index_meta(x: Any, layout: str, numbers: Sequence[Any], arrays: Sequence[Any
         if copies or (not subspace.shape and "e" not in layout):
             return like(subspace, x.dtype if subspace.shape else x.dtype.newbyteorder("="))
         return subspace
-    if len(items) == 1 and len(arrays) == 1 and len(arrays[0].shape) == len(x.shape):
-        if arrays[0].dtype.kind == "b" and x.shape:
-            return fresh(picked.fancy[0].shape, x.dtype)
+    only_mask = len(items) == len(arrays) == 1 and arrays[0].dtype.kind == "b"
+    if only_mask and x.shape and len(arrays[0].shape) == len(x.shape):
+        return fresh(picked.fancy[0].shape, x.dtype)
     return _combined(picked, subspace)
 
 
@@ -244,7 +243,8 @@ def _take_array(picked: _Picked, index: Any, last_was_fancy: bool) -> None:
         return
     for offset, size in enumerate(index.shape):
         own = picked.x.shape[picked.axis + offset]
-        if not known_equal(size, own):
+        # NumPy lets a mask without elements along an axis stand for any size.
+        if not known_equal(size, own) and not known_equal(size, 0):
             require(
                 size == own,
                 IndexError(
@@ -310,6 +310,3 @@ def along_axis(x: Any, indices: Any, axis: int) -> Meta:
             strides = tuple(8 if other >= place else 8 * size for other in range(ndim))
             parts.append(Meta(shape, intp, strides))
     return _combined(_Picked(x, fancy=parts, sizes=list(x.shape), place=0), View((), x.dtype, ()))
-
-
-

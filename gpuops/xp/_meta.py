@@ -253,9 +253,11 @@ def broadcast(*arrays: Any) -> Shape:
         ShapeError: they cannot be broadcast together.
     """
     first: Shape = arrays[0].shape
-    for other in arrays[1:]:
-        if other.shape is not first and (is_symbolic(other.shape) or other.shape != first):
-            return broadcast_shapes(*(array.shape for array in arrays))
+    others = [array.shape for array in arrays[1:] if array.shape is not first]
+    if others and (
+        is_symbolic(first) or any(is_symbolic(shape) or shape != first for shape in others)
+    ):
+        return broadcast_shapes(*(array.shape for array in arrays))
     return first
 
 

@@ -16,8 +16,10 @@ __all__ = ["prototype", "reduced", "refuse_empty"]
 
 
 @lru_cache(maxsize=4096)
-def prototype(function: Callable[..., Any], given: np.dtype[Any], /, **options: Any) -> np.dtype[Any]:
-    """The dtype of what a NumPy function gives for one zero of the given dtype; asked of NumPy itself.
+def prototype(
+    function: Callable[..., Any], given: np.dtype[Any], /, **options: Any
+) -> np.dtype[Any]:
+    """The dtype of what a NumPy function gives for one zero of a dtype; asked of NumPy itself.
 
     Raises:
         TypeError: what NumPy raises.

@@ -16,6 +16,7 @@ Further rules (gradients, batching) are registered beside it with ``@flip.rule(t
 
 from __future__ import annotations
 
+import importlib
 import linecache
 import sys
 from collections.abc import Callable, Iterator
@@ -26,8 +27,9 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from gpuops.register import make_operator, register_kernels
-from gpuops.registry import Operator, Registration, registry
+from gpuops.errors import location_of
+from gpuops.register import make_operator
+from gpuops.registry import Kernel, Operator, Registration, registry
 from gpuops.schema import MISSING, Parameter, Schema, Type
 from gpuops.schema_parser import parse_schema
 from gpuops.xp._arguments import NORMALISERS, weak_types
@@ -69,6 +71,7 @@ class Row:
         self.scalars = scalars
         self.operators: dict[str, Operator] = {}
         self._function: Callable[..., Any] | None = None
+        self._bound = _bound(kernel)
         self.__doc__ = kernel.__doc__
         for variant in _variants(schema, scalars):
             self.operators[variant.overload] = self._declare(variant)
@@ -76,9 +79,16 @@ class Row:
 
     def _declare(self, schema: Schema) -> Operator:
         operator = make_operator(schema, kind="xp")
-        on_numpy, on_cupy = _bound(self.kernel)
-        register_kernels(operator, "cpu", on_numpy)
-        register_kernels(operator, "cuda", on_cupy)
+        place = location_of(self.kernel) or operator.location
+        # Straight into the table: a row's two kernels need no look at their signatures, which
+        # would take most of the time that importing the namespace takes.
+        registry.add_kernels(
+            operator,
+            [
+                Kernel(function, device, operator.qualname, place, _no_check)
+                for device, function in zip(("cpu", "cuda"), self._bound, strict=True)
+            ],
+        )
         register_rule(operator, self.fake)
         registry.add(operator)
         return operator
@@ -100,8 +110,7 @@ class Row:
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
             handles: list[Registration] = [
-                registry.add_rule(operator, token, function)
-                for operator in self.operators.values()
+                registry.add_rule(operator, token, function) for operator in self.operators.values()
             ]
             del handles  # the rows stay as long as the process
             return function
@@ -146,6 +155,10 @@ def _variants(schema: Schema, scalars: tuple[str, ...]) -> Iterator[Schema]:
             yield replace(schema, parameters=parameters, overload="_".join(["scalar", *names]))
 
 
+def _no_check(function: Callable[..., Any]) -> None:
+    """A row's kernels are right by construction."""
+
+
 def _bound(kernel: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The kernels for NumPy's arrays and for CuPy's."""
 
@@ -155,20 +168,13 @@ def _bound(kernel: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[...
 
     def on_cupy(*args: Any, **kwargs: Any) -> Any:
         # A CUDA kernel is only chosen for CuPy's arrays, or for a device that somebody asked for.
-        cupy = sys.modules.get("cupy")
-        if cupy is None:
-            import cupy
-        out = kernel(cupy, *args, **kwargs)
-        return list(out) if type(out) is tuple and kernel.__name__ in _LISTS else out
+        return kernel(sys.modules.get("cupy") or importlib.import_module("cupy"), *args, **kwargs)
 
     for function in (on_numpy, on_cupy):
         function.__name__ = kernel.__name__
         function.__qualname__ = kernel.__qualname__
         function.__module__ = kernel.__module__
     return on_numpy, on_cupy
-
-
-_LISTS: Final[set[str]] = set()
 
 
 def _as_arrays(out: Any) -> Any:
@@ -195,7 +201,9 @@ def _build(row_: Row) -> Callable[..., Any]:
         call = f"call_{overload}" if overload else "call"
         scope[call] = operator.call
         if overload:
-            numbers = [n for n in row_.scalars if operator.schema.parameters != () and n in overload]
+            numbers = [
+                n for n in row_.scalars if operator.schema.parameters != () and n in overload
+            ]
             test = " and ".join(f"type({n}) in weak" for n in _names(operator, numbers))
             lines += [f"    if {test}:", f"        return {call}({passed})"]
     lines.append(f"    return call({passed})")
@@ -216,8 +224,11 @@ def _build(row_: Row) -> Callable[..., Any]:
 
 def _names(operator: Operator, candidates: list[str]) -> list[str]:
     """Those of the candidates that the overload takes as numbers."""
-    return [p.name for p in operator.schema.parameters
-            if p.name in candidates and p.type.base == "Scalar"]
+    return [
+        p.name
+        for p in operator.schema.parameters
+        if p.name in candidates and p.type.base == "Scalar"
+    ]
 
 
 def _parameters(schema: Schema, scope: dict[str, Any]) -> str:
@@ -242,7 +253,7 @@ def _normalise(parameter: Parameter, scope: dict[str, Any]) -> list[str]:
     normaliser = NORMALISERS.get(key)
     if normaliser is None:
         return []
-    function = normaliser.__name__
+    function = f"as_{normaliser.__name__}"
     scope[function] = normaliser
     name = parameter.name
     if key == "Array":

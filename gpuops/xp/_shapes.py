@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from gpuops.symbols import known_equal, product
 from gpuops.xp._axes import divide_size
-from gpuops.xp._meta import Meta, Shape, Size, View, is_dense, is_symbolic, sorted_strides, view_strides
+from gpuops.xp._meta import (
+    Meta,
+    Shape,
+    Size,
+    View,
+    is_dense,
+    is_symbolic,
+    sorted_strides,
+    view_strides,
+)
 
 __all__ = ["joined_strides", "permuted", "reshaped", "resolve_shape"]
 
@@ -101,7 +111,7 @@ def _strides_of_view(x: Any, shape: Shape, order: str) -> Shape | None:
                 old_count = old_count * old[old_to][0]
                 old_to += 1
         run = old[old_from:old_to]
-        for (outer_size, outer), (inner_size, inner) in zip(run, run[1:], strict=False):
+        for (outer_size, outer), (inner_size, inner) in pairwise(run):
             dense = (
                 known_equal(outer, inner * inner_size)
                 if order == "C"

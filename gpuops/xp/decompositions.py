@@ -393,14 +393,14 @@ def _pinv(x: Any, rtol: Any = None) -> Meta:
     return matmul_meta(transposed(vt), scaled)
 
 
-@row("linalg_pinv(Array x, float? rtol=None) -> Array", fake=_pinv)
+@row("linalg_pinv(Array x, Array? rtol=None) -> Array", fake=_pinv, scalars=("rtol",))
 def linalg_pinv(xp: Any, x: Any, rtol: Any = None) -> Any:
     """The pseudo-inverses of matrices.
 
     Args:
         x: an array of shape (..., M, N).
-        rtol: singular values below this part of the greatest count as 0; by default max(M, N)
-            times the dtype's precision.
+        rtol: singular values below this part of the greatest count as 0: a number, or one for
+            each matrix; by default max(M, N) times the dtype's precision.
 
     Returns:
         An array of shape (..., N, M).
@@ -428,14 +428,18 @@ def _matrix_rank(x: Any, *, rtol: Any = None) -> Meta:
     return reduced(mask, [-1], False, _INTP)
 
 
-@row("linalg_matrix_rank(Array x, *, float? rtol=None) -> Array", fake=_matrix_rank)
+@row(
+    "linalg_matrix_rank(Array x, *, Array? rtol=None) -> Array",
+    fake=_matrix_rank,
+    scalars=("rtol",),
+)
 def linalg_matrix_rank(xp: Any, x: Any, *, rtol: Any = None) -> Any:
     """The ranks of matrices.
 
     Args:
         x: an array of shape (..., M, N).
-        rtol: singular values below this part of the greatest count as 0; by default max(M, N)
-            times the dtype's precision.
+        rtol: singular values below this part of the greatest count as 0: a number, or one for
+            each matrix; by default max(M, N) times the dtype's precision.
 
     Returns:
         Ints of NumPy's index dtype, of shape (...).
@@ -455,7 +459,7 @@ def linalg_matrix_rank(xp: Any, x: Any, *, rtol: Any = None) -> Any:
         rtol = max(x.shape[-2:]) * float(np.finfo(values.dtype).eps)
     if not values.shape[-1]:
         return xp.zeros(values.shape[:-1], dtype=np.intp)
+    if hasattr(rtol, "dtype"):
+        rtol = rtol[..., None]
     bound = values.max(axis=-1, keepdims=True) * rtol
     return (values > bound).sum(axis=-1, dtype=np.intp)
-
-

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from gpuops.errors import NoKernelError
 from gpuops.xp._meta import (
     Meta,
     View,
@@ -154,19 +155,21 @@ def ufunc_row(name: str, ufunc_name: str, summary: str) -> Row:
     ufunc = getattr(np, ufunc_name)
 
     def kernel(xp: Any, *operands: Any) -> Any:
-        return getattr(xp, ufunc_name)(*operands)
+        if xp is np:
+            return ufunc(*operands)
+        function = getattr(xp, ufunc_name, None)
+        if function is None:
+            raise NoKernelError(f"xp::{name}: {xp.__name__} has no function {ufunc_name!r}")
+        return function(*operands)
 
-    def numpy_kernel(xp: Any, *operands: Any) -> Any:
-        return ufunc(*operands) if xp is np else kernel(xp, *operands)
-
-    numpy_kernel.__name__ = numpy_kernel.__qualname__ = name
-    numpy_kernel.__doc__ = summary + _NOTES[ufunc.nin].format(ufunc=ufunc_name)
+    kernel.__name__ = kernel.__qualname__ = name
+    kernel.__doc__ = summary + _NOTES[ufunc.nin].format(ufunc=ufunc_name)
     names = ("x",) if ufunc.nin == 1 else ("x1", "x2")
     parameters = ", ".join(f"Array {parameter}" for parameter in names)
     returns = ", ".join(["Array"] * ufunc.nout)
     schema = f"{name}({parameters}) -> {returns if ufunc.nout == 1 else f'({returns})'}"
     scalars = () if ufunc.nin == 1 else names
-    return row(schema, fake=ufunc_rule(ufunc), scalars=scalars)(numpy_kernel)
+    return row(schema, fake=ufunc_rule(ufunc), scalars=scalars)(kernel)
 
 
 for _name, (_ufunc, _summary) in {**UNARY, **BINARY, **MANY}.items():
@@ -190,7 +193,7 @@ def _round(x: Any, decimals: int = 0) -> Meta:
 
 
 @row("round(Array x, int decimals=0) -> Array", fake=_round)
-def round(xp: Any, x: Any, decimals: int = 0) -> Any:  # noqa: A001  # the standard's name
+def round(xp: Any, x: Any, decimals: int = 0) -> Any:
     """Each element rounded to a number of decimals; halves go to the even neighbour.
 
     Args:
@@ -252,7 +255,7 @@ def imag(xp: Any, x: Any) -> Any:
     return x.imag
 
 
-def _clip(x: Any, min: Any = None, max: Any = None) -> Meta:  # noqa: A002
+def _clip(x: Any, min: Any = None, max: Any = None) -> Meta:
     bounds = [bound for bound in (min, max) if bound is not None]
     if not bounds:
         return ufunc_metas(np.positive, [x])[0]
@@ -266,10 +269,8 @@ def _clip(x: Any, min: Any = None, max: Any = None) -> Meta:  # noqa: A002
     return Meta(shape, dtype, elementwise_strides(shape, dtype.itemsize, arrays, uncast))
 
 
-@row(
-    "clip(Array x, Array? min=None, Array? max=None) -> Array", fake=_clip, scalars=("min", "max")
-)
-def clip(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002
+@row("clip(Array x, Array? min=None, Array? max=None) -> Array", fake=_clip, scalars=("min", "max"))
+def clip(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
     """Each element, or the bound that it is beyond.
 
     Args:

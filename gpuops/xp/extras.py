@@ -55,12 +55,11 @@ def _repeat_each(x: Any, repeats: Any, axis: int | None = None) -> Meta:
         )
     shape = list(x.shape or (1,)) if axis is not None else [product(x.shape)]
     place = axis_of(axis or 0, len(shape))
-    if repeats.shape and not known_equal(repeats.shape[0], 1):
-        if not known_equal(repeats.shape[0], shape[place]):
-            raise ValueError(
-                "operands could not be broadcast together with shape "
-                f"({shape[place]},) ({repeats.shape[0]},)"
-            )
+    given = repeats.shape[0] if repeats.shape else 1
+    if not known_equal(given, 1) and not known_equal(given, shape[place]):
+        raise ValueError(
+            f"operands could not be broadcast together with shape ({shape[place]},) ({given},)"
+        )
     shape[place] = dynamic_size(0, None)
     return fresh(shape, x.dtype)
 
@@ -129,9 +128,7 @@ def _pad(
     'pad(Array x, SymInt[] widths, str mode="constant", *, Scalar constant_values=0) -> Array',
     fake=_pad,
 )
-def pad(
-    xp: Any, x: Any, widths: Any, mode: str = "constant", *, constant_values: Any = 0
-) -> Any:
+def pad(xp: Any, x: Any, widths: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
     """An array with elements put around it.
 
     What `gpuops.xp.pad` takes for the widths is ``pad_width``: one number, a pair, or a pair for
@@ -161,7 +158,11 @@ def pad(
 
 
 def _histogram(
-    x: Any, bins: Size = 10, low: float | None = None, high: float | None = None, *,
+    x: Any,
+    bins: Size = 10,
+    low: float | None = None,
+    high: float | None = None,
+    *,
     density: bool = False,
 ) -> tuple[Meta, Meta]:
     if x.dtype.kind == "c":
@@ -265,9 +266,7 @@ def _nan_to_num(x: Any, *, nan: float = 0.0, posinf: Any = None, neginf: Any = N
     "nan_to_num(Array x, *, float nan=0.0, float? posinf=None, float? neginf=None) -> Array",
     fake=_nan_to_num,
 )
-def nan_to_num(
-    xp: Any, x: Any, *, nan: float = 0.0, posinf: Any = None, neginf: Any = None
-) -> Any:
+def nan_to_num(xp: Any, x: Any, *, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """A copy in which numbers stand for NaN and the infinities.
 
     Args:
@@ -311,7 +310,12 @@ def _isclose(
     fake=_isclose,
 )
 def isclose(
-    xp: Any, x1: Any, x2: Any, rtol: float = 1e-05, atol: float = 1e-08, *,
+    xp: Any,
+    x1: Any,
+    x2: Any,
+    rtol: float = 1e-05,
+    atol: float = 1e-08,
+    *,
     equal_nan: bool = False,
 ) -> Any:
     """Whether elements are equal up to tolerances: ``abs(x1 - x2) <= atol + rtol * abs(x2)``.

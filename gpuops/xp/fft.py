@@ -7,7 +7,7 @@ from typing import Any
 
 from gpuops.xp import fourier
 from gpuops.xp._row import ROWS
-from gpuops.xp.manipulation import roll
+from gpuops.xp.joining import roll
 
 __all__ = [
     *fourier.TRANSFORMS,
@@ -52,7 +52,9 @@ def _sizes_and_axes(
 
 
 def fftn(
-    x: Any, s: Sequence[Any] | None = None, axes: Sequence[int] | None = None,
+    x: Any,
+    s: Sequence[Any] | None = None,
+    axes: Sequence[int] | None = None,
     norm: str = "backward",
 ) -> Any:
     """The Fourier transform along several axes.
@@ -76,7 +78,9 @@ def fftn(
 
 
 def ifftn(
-    x: Any, s: Sequence[Any] | None = None, axes: Sequence[int] | None = None,
+    x: Any,
+    s: Sequence[Any] | None = None,
+    axes: Sequence[int] | None = None,
     norm: str = "backward",
 ) -> Any:
     """The inverse of `fftn`.
@@ -101,7 +105,9 @@ def _along_axes(x: Any, s: Any, axes: Any, norm: str, name: str) -> Any:
 
 
 def rfftn(
-    x: Any, s: Sequence[Any] | None = None, axes: Sequence[int] | None = None,
+    x: Any,
+    s: Sequence[Any] | None = None,
+    axes: Sequence[int] | None = None,
     norm: str = "backward",
 ) -> Any:
     """The Fourier transform of real numbers along several axes.
@@ -124,7 +130,9 @@ def rfftn(
 
 
 def irfftn(
-    x: Any, s: Sequence[Any] | None = None, axes: Sequence[int] | None = None,
+    x: Any,
+    s: Sequence[Any] | None = None,
+    axes: Sequence[int] | None = None,
     norm: str = "backward",
 ) -> Any:
     """The inverse of `rfftn`.

@@ -1,4 +1,4 @@
-"""Fourier transforms along one axis (the standard's extension fft); `gpuops.xp.fft` has the rest."""
+"""Fourier transforms along one axis; `gpuops.xp.fft` has those along several."""
 
 from __future__ import annotations
 

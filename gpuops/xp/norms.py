@@ -32,7 +32,11 @@ def _magnitudes(x: Any) -> Meta:
 
 
 def _vector_norm(
-    x: Any, axis: Sequence[int] | None = None, *, keepdims: bool = False, ord: float = 2.0  # noqa: A002
+    x: Any,
+    axis: Sequence[int] | None = None,
+    *,
+    keepdims: bool = False,
+    ord: float = 2.0,
 ) -> Meta:
     gone = axes_of(axis, len(x.shape))
     if axis is None:
@@ -57,12 +61,16 @@ def _vector_norm(
 
 
 @row(
-    "linalg_vector_norm(Array x, int[]? axis=None, *, bool keepdims=False, float ord=2.0) "
-    "-> Array",
+    "linalg_vector_norm(Array x, int[]? axis=None, *, bool keepdims=False, float ord=2.0) -> Array",
     fake=_vector_norm,
 )
 def linalg_vector_norm(
-    xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False, ord: float = 2.0  # noqa: A002
+    xp: Any,
+    x: Any,
+    axis: Any = None,
+    *,
+    keepdims: bool = False,
+    ord: float = 2.0,
 ) -> Any:
     """The norms of vectors.
 
@@ -103,11 +111,23 @@ _MATRIX_NORMS = ("fro", "nuc")
 
 
 def _matrix_norm(
-    x: Any, *, keepdims: bool = False, ord: float | None = None, kind: str = "fro"  # noqa: A002
+    x: Any,
+    *,
+    keepdims: bool = False,
+    ord: float | None = None,
+    kind: str = "fro",
 ) -> Meta:
     ndim = len(x.shape)
     axis_of(-2, ndim)
-    if ord is None and kind not in _MATRIX_NORMS or ord not in (None, 1, -1, 2, -2, math.inf, -math.inf):
+    if (ord is None and kind not in _MATRIX_NORMS) or ord not in (
+        None,
+        1,
+        -1,
+        2,
+        -2,
+        math.inf,
+        -math.inf,
+    ):
         raise ValueError("Invalid norm order for matrices.")
     if x.dtype.kind not in "fc":
         x = like(x, np.dtype(np.float64))
@@ -131,12 +151,16 @@ def _matrix_norm(
 
 
 @row(
-    'linalg_matrix_norm(Array x, *, bool keepdims=False, float? ord=None, str kind="fro") '
-    "-> Array",
+    'linalg_matrix_norm(Array x, *, bool keepdims=False, float? ord=None, str kind="fro") -> Array',
     fake=_matrix_norm,
 )
 def linalg_matrix_norm(
-    xp: Any, x: Any, *, keepdims: bool = False, ord: float | None = None, kind: str = "fro"  # noqa: A002
+    xp: Any,
+    x: Any,
+    *,
+    keepdims: bool = False,
+    ord: float | None = None,
+    kind: str = "fro",
 ) -> Any:
     """The norms of matrices.
 
@@ -160,7 +184,7 @@ def linalg_matrix_norm(
     return xp.linalg.norm(x, ord=kind if ord is None else ord, axis=(-2, -1), keepdims=keepdims)
 
 
-def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:  # noqa: A002
+def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """The norms of matrices.
 
     Args:
@@ -217,9 +241,7 @@ def _diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Meta:
     return diagonal_meta(x, offset, axis1, axis2)
 
 
-@row(
-    "diagonal(Array(a) x, int offset=0, int axis1=0, int axis2=1) -> Array(a)", fake=_diagonal
-)
+@row("diagonal(Array(a) x, int offset=0, int axis1=0, int axis2=1) -> Array(a)", fake=_diagonal)
 def diagonal(xp: Any, x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The diagonals of an array, as a read-only view.
 
@@ -257,9 +279,7 @@ def linalg_diagonal(x: Any, *, offset: int = 0) -> Any:
     return diagonal.function(x, offset, -2, -1)
 
 
-def _trace(
-    x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None
-) -> Meta:
+def _trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Meta:
     found = prototype(np.sum, x.dtype, dtype=dtype)
     return reduced(diagonal_meta(x, offset, axis1, axis2), [-1], False, found)
 

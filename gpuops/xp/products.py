@@ -27,9 +27,7 @@ def transposed(x: Any) -> Meta:
     """
     ndim = len(x.shape)
     if ndim < 2:
-        raise ValueError(
-            f"Input array must be at least 2-dimensional, but it is {ndim}"
-        )
+        raise ValueError(f"Input array must be at least 2-dimensional, but it is {ndim}")
     return permuted(x, [*range(ndim - 2), ndim - 1, ndim - 2])
 
 

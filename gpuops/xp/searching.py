@@ -9,7 +9,15 @@ import numpy as np
 
 from gpuops.symbols import product
 from gpuops.xp._axes import axis_of, result_dtype
-from gpuops.xp._meta import Meta, broadcast, fresh, like, minor_first, operand_strides, sorted_strides
+from gpuops.xp._meta import (
+    Meta,
+    broadcast,
+    fresh,
+    like,
+    minor_first,
+    operand_strides,
+    sorted_strides,
+)
 from gpuops.xp._reduce import reduced
 from gpuops.xp._row import row
 from gpuops.xp._sizes import dynamic_size
@@ -92,9 +100,7 @@ def argmin(xp: Any, x: Any, axis: int | None = None, *, keepdims: bool = False) 
     return xp.argmin(x, axis=axis, keepdims=keepdims)
 
 
-def _count_nonzero(
-    x: Any, axis: Sequence[int] | None = None, *, keepdims: bool = False
-) -> Meta:
+def _count_nonzero(x: Any, axis: Sequence[int] | None = None, *, keepdims: bool = False) -> Meta:
     return reduced(like(x, np.dtype(bool)), axis, keepdims, _INTP)
 
 
@@ -122,8 +128,10 @@ def count_nonzero(xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False) 
     array(2)
     """
     axes = None if axis is None else tuple(axis)
-    out = xp.count_nonzero(x, axis=axes, keepdims=keepdims) if xp is np else (
-        (x != 0).sum(axis=axes, keepdims=keepdims, dtype=np.intp)
+    out = (
+        xp.count_nonzero(x, axis=axes, keepdims=keepdims)
+        if xp is np
+        else ((x != 0).sum(axis=axes, keepdims=keepdims, dtype=np.intp))
     )
     return np.asarray(out, dtype=np.intp) if isinstance(out, int) else out
 

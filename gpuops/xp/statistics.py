@@ -13,7 +13,7 @@ from gpuops.xp._meta import Meta, fresh, like, minor_first, operand_strides, sor
 from gpuops.xp._reduce import prototype, reduced, refuse_empty
 from gpuops.xp._row import row
 from gpuops.xp._ufuncs import ufunc_metas
-from gpuops.xp.manipulation import concat_meta
+from gpuops.xp.joining import concat_meta
 
 __all__ = ["cumulated"]
 
@@ -31,8 +31,10 @@ def _sum(
     return reduced(x, axis, keepdims, prototype(np.sum, x.dtype, dtype=dtype))
 
 
-@row("sum(Array x, int[]? axis=None, dtype? dtype=None, *, bool keepdims=False) -> Array", fake=_sum)
-def sum(xp: Any, x: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:  # noqa: A001
+@row(
+    "sum(Array x, int[]? axis=None, dtype? dtype=None, *, bool keepdims=False) -> Array", fake=_sum
+)
+def sum(xp: Any, x: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
     """The sum of elements along axes.
 
     Args:
@@ -92,7 +94,7 @@ def _max(x: Any, axis: Sequence[int] | None = None, *, keepdims: bool = False) -
 
 
 @row("max(Array x, int[]? axis=None, *, bool keepdims=False) -> Array", fake=_max)
-def max(xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:  # noqa: A001
+def max(xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """The greatest element along axes; NaN if there is one.
 
     Args:
@@ -119,7 +121,7 @@ def _min(x: Any, axis: Sequence[int] | None = None, *, keepdims: bool = False) -
 
 
 @row("min(Array x, int[]? axis=None, *, bool keepdims=False) -> Array", fake=_min)
-def min(xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:  # noqa: A001
+def min(xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """The least element along axes; NaN if there is one.
 
     Args:

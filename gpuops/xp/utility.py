@@ -12,7 +12,8 @@ from gpuops.xp._meta import Meta
 from gpuops.xp._reduce import prototype, reduced
 from gpuops.xp._row import row
 from gpuops.xp._ufuncs import ufunc_metas
-from gpuops.xp.manipulation import broadcast_to_meta, concat_meta
+from gpuops.xp.joining import concat_meta
+from gpuops.xp.manipulation import broadcast_to_meta
 
 __all__: list[str] = []
 
@@ -22,7 +23,7 @@ def _all(x: Any, axis: Sequence[int] | None = None, *, keepdims: bool = False) -
 
 
 @row("all(Array x, int[]? axis=None, *, bool keepdims=False) -> Array", fake=_all)
-def all(xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:  # noqa: A001
+def all(xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """Whether all elements along axes are true (not zero).
 
     Args:
@@ -42,7 +43,7 @@ def all(xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:  #
 
 
 @row("any(Array x, int[]? axis=None, *, bool keepdims=False) -> Array", fake=_all)
-def any(xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:  # noqa: A001
+def any(xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """Whether an element along axes is true (not zero).
 
     Args:
@@ -76,9 +77,8 @@ def _diff(
         if part is None:
             continue
         if part is not x and not part.shape:
-            shape = list(x.shape)
-            shape[axis] = 1
-            part = broadcast_to_meta(part, shape)
+            one = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+            part = broadcast_to_meta(part, one)
         parts.append(part)
     result = concat_meta(parts, axis, None) if len(parts) > 1 else x
     ufunc = np.not_equal if result.dtype == np.dtype(bool) else np.subtract
@@ -116,6 +116,9 @@ def diff(
     >>> xp.diff(np.asarray([1, 4, 9]))
     array([3, 5])
     """
-    ends = {name: value for name, value in (("prepend", prepend), ("append", append))
-            if value is not None}
+    ends = {
+        name: value
+        for name, value in (("prepend", prepend), ("append", append))
+        if value is not None
+    }
     return xp.diff(x, n, axis, **ends)

@@ -153,6 +153,13 @@ def race_missing_fence(defect: bool) -> Launch:
     return Launch(6, 32, args, {2: 6, 3: 2 * x.sum()})
 
 
+@race
+def race_wait_by_one_thread(defect: bool) -> Launch:
+    x = ints(64)
+    args = (x, zeros(64, dtype=I4), zeros(1, dtype=I4), zeros(64, dtype=I4))
+    return Launch(2, 64, args, {3: 3 * x[::-1] + 1})
+
+
 # -- barriers --------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from gpuops import (
     custom_op,
     get_ctx,
 )
+from gpuops.transforms.fake import of_metadata
 
 X = FakeArray((2, 3), "float32")
 
@@ -276,6 +277,18 @@ def test_real_and_fake_arrays_do_not_mix(ns: str) -> None:  # P9
         op(X, [], z=np.zeros(3))
 
 
+def test_numpys_numbers_go_with_fakes(ns: str) -> None:  # P9
+    op = declare(ns, "(Array x, Array[] rest) -> Array")
+    op.register_fake(lambda x, rest: x.new_empty((), np.result_type(x, *rest)))
+    x = FakeArray((2,), "float32", "cuda:1")
+    assert op(x, [np.asarray(2.0), np.asarray(np.int8(3))]).dtype == np.float64
+    assert op(np.asarray(2), [x]).device == "cuda:1"
+    with pytest.raises(FakeMixError, match="'rest.1.' .* real"):
+        op(x, [np.asarray(2), np.ones(1)])
+    with FakeMode(), pytest.raises(FakeMixError, match="made in a FakeMode"):
+        op(np.asarray(2), [])
+
+
 def test_fakes_of_two_modes_do_not_mix(ns: str) -> None:
     op = declare(ns, "(Array x, Array y) -> Array")
     op.register_fake(lambda x, y: x.new_empty(1))
@@ -372,6 +385,32 @@ def test_a_mode_is_of_its_thread_only(ns: str) -> None:
     assert results[0].tolist() == [1, 1]
 
 
+def test_several_threads_may_use_one_mode(ns: str) -> None:
+    op = declare(ns, "(Array x) -> Array")
+    op.register_fake(lambda x: x.new_empty((get_ctx().new_dynamic_size(),)))
+    mode, x = FakeMode(), np.zeros(3)
+    together = threading.Barrier(4)
+    found: list[str] = []
+
+    def work() -> None:
+        for _ in range(20):
+            together.wait()
+            with mode:
+                out = op(mode.from_array(x))
+                together.wait()
+                with mode:
+                    found.append(str(out.shape[0]))
+                assert FakeArray(()).fake_mode is mode
+            assert FakeArray(()).fake_mode is None
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == len(set(found)) == 80
+
+
 def test_from_array_takes_arrays_only() -> None:
     mode = FakeMode()
     for wrong in ([1, 2], 3.0, np.float32(3), np.ma.zeros(3), FakeMode().from_array(np.zeros(2))):
@@ -455,6 +494,79 @@ def test_one_fake_may_call_another_operator(ns: str) -> None:
     assert op(X).shape == (5,)
 
 
+# -- fakes that are remembered ---------------------------------------------------------------------
+
+
+def test_a_fake_of_metadata_runs_once_for_the_same_metadata(ns: str) -> None:
+    op = declare(ns, "(Array x, Scalar s, SymInt[] n) -> Array")
+    runs = []
+
+    @op.register_fake
+    @of_metadata
+    def _(x: Any, s: Any, n: Any) -> Any:
+        runs.append(s)
+        return x.new_empty(x.shape, np.result_type(x.dtype, s))
+
+    assert op(X, 1, [2]).dtype == op(X, 1, [2]).dtype and len(runs) == 1
+    assert op(X, 1, [3]).dtype == op(X, 1, (3,)).dtype and len(runs) == 2
+    plain = declare(ns, "(Array x, Scalar s) -> Array")
+    runs.clear()
+
+    @plain.register_fake
+    @of_metadata
+    def _(x: Any, s: Any) -> Any:
+        runs.append(s)
+        return x.new_empty(x.shape, np.result_type(x.dtype, s), order="F")
+
+    whole = FakeArray((2, 3), "int8", "cuda:1")
+    for _ in range(2):
+        outs = [plain(whole, s) for s in (1, 1.0, True, 1j)]
+        assert [out.dtype.name for out in outs] == ["int8", "float64", "int8", "complex128"]
+        assert {out.strides for out in outs} == {(1, 2), (8, 16), (16, 32)}
+        assert all(out.device == "cuda:1" and out.base is None for out in outs)
+        mode = FakeMode()
+        assert plain(mode.from_array(np.zeros((2, 3), np.int8)), 1).fake_mode is mode
+    assert len(runs) == 4
+    assert plain(FakeArray((2, 3), "int8", strides=(1, 2)), 1).shape == (2, 3) and len(runs) == 5
+
+
+def test_views_are_remembered_as_views(ns: str) -> None:
+    op = declare(ns, "(Array(a) x, int how) -> Array(a)")
+    runs = []
+
+    @op.register_fake
+    @of_metadata
+    def _(x: Any, how: int) -> Any:
+        runs.append(how)
+        return [
+            lambda: x.new_view((3,), (8,)),
+            lambda: x.new_view((3,), (0,), writeable=False),
+            lambda: x,
+            lambda: x.new_empty((1,)),
+        ][how]()
+
+    for x in (FakeArray((2, 3)), FakeArray((4, 3)).new_view((2, 3), (24, 8))):
+        runs.clear()
+        owner = x if x.base is None else x.base
+        for _ in range(2):
+            view, read_only, same, new = (op(x, how) for how in range(4))
+            assert view.base is owner and view.strides == (8,) and view.flags.writeable
+            assert read_only.base is owner and not read_only.flags.writeable
+            assert same is x and new.base is None and new.shape == (1,)
+        # Whether the array is C-contiguous is known in the first case and looked at in the second.
+        assert runs == [0, 1, 2, 3, 2]
+    frozen = FakeArray((2, 3), writeable=False)
+    assert not op(frozen, 0).flags.writeable and op(frozen, 3).flags.writeable
+
+
+def test_sizes_that_depend_on_data_are_not_remembered(ns: str) -> None:
+    op = declare(ns, "(Array x) -> Array")
+    op.register_fake(of_metadata(lambda x: x.new_empty((get_ctx().new_dynamic_size(),))))
+    x = FakeMode().from_array(np.zeros(3))
+    assert str(op(x).shape) == "(u0,)" and str(op(x).shape) == "(u1,)"
+    assert str(op(op(x)).shape) == "(u3,)"
+
+
 # -- wrappers of somebody else ---------------------------------------------------------------------
 
 
@@ -471,3 +583,35 @@ def test_a_higher_wrapper_gets_the_call(ns: str) -> None:
         op(X, Box())
     with gpuops.register_wrapper(Box, lambda operator, args, kwargs: "again", level=5):
         assert op(X, Box()) == "again"
+
+
+def test_calls_with_lists_and_keywords_reach_the_wrapper_as_converted_ones_do(ns: str) -> None:
+    class Box:
+        pass
+
+    schema = "(Array[] xs, SymInt[2] n, *, Array? y=None, float[] s, str how='a') -> Array"
+    op = declare(ns, schema.replace("'a'", '"a"'))
+    seen: list[Any] = []
+
+    def interpreter(operator: Any, args: Any, kwargs: Any) -> Any:
+        seen.append((list(args), dict(kwargs)))
+        args[0].append(None)
+        return "boxed"
+
+    box, array = Box(), np.zeros(2)
+    with gpuops.register_wrapper(Box, interpreter, level=5):
+        given = [box, array]
+        for _ in range(2):
+            assert op(given, [1, 2], s=[1.0]) == "boxed"
+            assert op((box, array), (1, 2), s=(1,)) == "boxed"
+            assert op([box] * 20, [1, 2], s=[1.0] * 20, y=array) == "boxed"
+        assert given == [box, array]  # what an interpreter does to its list is not the caller's
+        first, converted = seen[0], seen[1]
+        assert first[0][1:] == converted[0][1:] and first[1] == converted[1]
+        assert len(first[0][0]) == len(converted[0][0]) == 3
+        assert first[1] == {"y": None, "s": [1.0], "how": "a"}
+        for wrong in ([1], [1, 2, 3], [1, "2"], "12"):
+            with pytest.raises(gpuops.ArgumentError, match="'n'"):
+                op(given, wrong, s=[1.0])
+    with pytest.raises(gpuops.ArgumentError, match="'xs'"):
+        op(given, [1, 2], s=[1.0])

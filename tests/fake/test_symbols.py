@@ -90,13 +90,58 @@ def test_arithmetic_is_that_of_ints(tree: Any, a: int, b: int) -> None:
         assert number(again, env, a, b) == expected
 
 
+COMPARE = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt,
+    "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+COMPARISONS = st.tuples(st.sampled_from(sorted(COMPARE)), TREES, TREES)
+
+
+def holds(comparison: Any, values: dict[str, int]) -> bool:
+    kind, left, right = comparison
+    try:
+        return bool(COMPARE[kind](compute(left, values), compute(right, values)))
+    except ZeroDivisionError:
+        return False
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(COMPARISONS, min_size=1, max_size=3), COMPARISONS)
+def test_what_is_required_is_used_rightly(required: Any, asked: Any) -> None:
+    """Whatever follows from recorded conditions holds for all values that meet them."""
+    env = ShapeEnv()
+    symbols = {"a": env.new_dynamic(high=5), "b": env.new_dynamic(low=1, high=4)}
+    every = [{"a": a, "b": b} for a in range(6) for b in range(1, 5)]
+    for comparison in required:
+        every = [values for values in every if holds(comparison, values)]
+        kind, left, right = comparison
+        try:
+            condition = COMPARE[kind](compute(left, symbols), compute(right, symbols))
+            env.require(condition, "required")
+        except ZeroDivisionError:
+            assume(False)
+        except ShapeError:
+            assert not every
+            return
+    kind, left, right = asked
+    try:
+        decided = COMPARE[kind](compute(left, symbols), compute(right, symbols))
+    except ZeroDivisionError:
+        assume(False)
+    if isinstance(decided, SymBool):
+        return
+    for values in every:
+        try:
+            truth = COMPARE[kind](compute(left, values), compute(right, values))
+        except ZeroDivisionError:
+            continue
+        assert truth == decided
+
+
 @settings(max_examples=150, deadline=None)
 @given(TREES, TREES, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]))
 def test_what_bounds_decide_is_right_for_every_value(left: Any, right: Any, kind: str) -> None:
-    compare = {
-        "==": operator.eq, "!=": operator.ne, "<": operator.lt,
-        "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-    }[kind]  # fmt: skip
+    compare = COMPARE[kind]
     env = ShapeEnv()
     symbols = {"a": env.new_dynamic(high=5), "b": env.new_dynamic(low=1, high=4)}
     try:
@@ -386,6 +431,25 @@ def test_sizes_pass_as_int_arguments(ns: str) -> None:  # Q6
         f(np.zeros(3), size, [1], 1)
 
 
+def test_symint_is_a_type_hint() -> None:  # Q6
+    def f(x: Array, n: SymInt, shape: list[SymInt], m: SymInt | None = None) -> SymInt: ...
+
+    found = gpuops.infer_schema(f, mutates_args=())
+    assert found == "(Array x, SymInt n, SymInt[] shape, SymInt? m=None) -> SymInt"
+
+
+def test_numpys_numbers_go_with_sizes() -> None:
+    s = ShapeEnv().new_dynamic(low=1)
+    assert str(np.int64(2) * s) == "2*u0" and str(s + np.int64(2)) == "u0 + 2"
+    assert (np.int64(0) < s) is True and (np.int64(0) == s) is False
+
+
+def test_the_authors_line_is_not_one_of_numpys() -> None:
+    s = ShapeEnv().new_dynamic()
+    with pytest.raises(UnknownSizeError, match=r"at .*test_symbols.py:\d+: `np.full\(s, 1.0\)`"):
+        np.full(s, 1.0)
+
+
 def test_an_input_size_given_to_a_real_kernel_becomes_its_number(ns: str) -> None:
     @custom_op(f"{ns}::f", mutates_args=())
     def f(x: Array, n: int, shape: list[int]) -> Array:
@@ -418,3 +482,16 @@ def test_sympy_is_loaded_at_first_use() -> None:
         "assert 'sympy' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_sympy_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from gpuops.symbols import _sympy
+
+    _sympy.sympy.cache_clear()
+    monkeypatch.setitem(sys.modules, "sympy", None)
+    with pytest.raises(ImportError, match=r"need SymPy: pip install 'gpuops\[symbolic\]'"):
+        ShapeEnv().new_dynamic()
+    monkeypatch.undo()
+    assert str(ShapeEnv().new_dynamic()) == "u0"

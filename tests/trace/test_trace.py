@@ -203,10 +203,40 @@ def test_an_input_that_is_written_to_is_written_to_again(ops: Ops, mode: str) ->
     assert out is x and (x == 2 * X).all()
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_an_array_that_is_passed_twice_is_two_inputs(ops: Ops, mode: str) -> None:
+    x = X.copy()
+    graph = trace(lambda x, y: ops.mul(ops.add_(x, y), y), mode)(x, x)
+    a, b = X.copy(), X + 1
+    np.testing.assert_array_equal(graph(a, b), (X + X + 1) * (X + 1))
+    np.testing.assert_array_equal(a, X + X + 1)
+
+
+def test_fakes_are_traced_as_fakes_in_the_real_mode(ops: Ops) -> None:
+    graph = trace(lambda x: ops.mul(x, x))(FakeArray((3, 2)))
+    assert ops.runs == 0 and graph.tracing_mode == "fake"
+    np.testing.assert_array_equal(graph(X), X * X)
+
+
 def test_tracing_in_the_real_mode_writes_too(ops: Ops) -> None:
     x = X.copy()
     trace(lambda x: ops.add_(x, x))(x)
     assert (x == 2 * X).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_constant_that_is_written_to(ops: Ops, mode: str) -> None:
+    total = np.zeros((3, 2))
+
+    def f(x: Any) -> Any:
+        assert ops.add_(total, x) is total
+        assert ops.add_(total, total) is total
+        return ops.mul(x, total)
+
+    graph = trace(f, mode)(X)
+    total[:] = 0
+    np.testing.assert_array_equal(graph(X), X * 2 * X)
+    np.testing.assert_array_equal(total, 2 * X)
 
 
 def test_calls_with_stateful_objects_stay(ns: str) -> None:
@@ -434,9 +464,7 @@ def test_a_branch_on_a_size_that_depends_on_data_is_an_error() -> None:  # Q4
         rows = kernels.nonzero(x)
         return rows if rows.shape[0] > 3 else x
 
-    with pytest.raises(
-        UnknownSizeError, match=r"u0 .*nonzero.*`return rows if rows"
-    ):
+    with pytest.raises(UnknownSizeError, match=r"u0 .*nonzero.*`return rows if rows"):
         trace(f, "symbolic")(X)
 
 

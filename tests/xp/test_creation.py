@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.xp.common import agree, arrays, quick, shapes
+from tests.xp.common import agree, arrays, quick
 
-dtypes = st.one_of(st.none(), st.sampled_from(["bool", "int8", "float32", "complex64"]).map(np.dtype))
+dtypes = st.one_of(
+    st.none(), st.sampled_from(["bool", "int8", "float32", "complex64"]).map(np.dtype)
+)
 sizes = st.lists(st.integers(-1, 3), max_size=3)
 orders = st.sampled_from(["C", "F", "X"])
 scalars = st.one_of(st.integers(-3, 9), st.sampled_from([0.5, -1.5, 2.0, True, 1j, 300]))
@@ -57,8 +58,13 @@ def test_like(x: np.ndarray, dtype: Any, value: Any) -> None:
 
 
 @quick
-@given(arrays(max_dims=4), dtypes, st.booleans(), st.sampled_from([None, True, False]),
-       st.sampled_from("KCFAX"))
+@given(
+    arrays(max_dims=4),
+    dtypes,
+    st.booleans(),
+    st.sampled_from([None, True, False]),
+    st.sampled_from("KCFAX"),
+)
 def test_conversion(x: np.ndarray, dtype: Any, copy: bool, may_copy: Any, order: str) -> None:
     agree("astype", x, dtype or x.dtype, copy=copy)
     agree("asarray", x, dtype, copy=may_copy)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from tests.xp.common import ALL, NUMBERS, agree, arrays, broadcastable, quick
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuops import xp
 from gpuops.xp.elementwise import BINARY, MANY, UNARY
+from tests.xp.common import ALL, agree, arrays, broadcastable, quick
 
 
 @quick

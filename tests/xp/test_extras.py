@@ -47,15 +47,20 @@ def test_einsum(case: tuple[str, list[np.ndarray]]) -> None:
 
 
 @quick
-@given(arrays(), st.lists(st.integers(-1, 2), max_size=6),
-       st.sampled_from(["constant", "edge", "reflect", "empty", "nothing"]))
+@given(
+    arrays(),
+    st.lists(st.integers(-1, 2), max_size=6),
+    st.sampled_from(["constant", "edge", "reflect", "empty", "nothing"]),
+)
 def test_pad(x: np.ndarray, widths: list[int], mode: str) -> None:
     widths = (widths + [0, 1] * 3)[: 2 * x.ndim]
     agree("pad", x, widths, mode)
 
 
 @quick
-@given(arrays(), arrays(max_dims=2, dtypes=["int64", "uint8", "float32"]), st.one_of(st.none(), axes))
+@given(
+    arrays(), arrays(max_dims=2, dtypes=["int64", "uint8", "float32"]), st.one_of(st.none(), axes)
+)
 def test_repeat_each(x: np.ndarray, repeats: np.ndarray, axis: Any) -> None:
     try:
         made = np.repeat(x, repeats, axis)
@@ -69,15 +74,22 @@ def test_repeat_each(x: np.ndarray, repeats: np.ndarray, axis: Any) -> None:
 
 
 @quick
-@given(arrays(dtypes=["float32", "float64", "int8", "complex64"]), st.integers(0, 4),
-       st.sampled_from([(None, None), (0.0, 4.0), (4.0, 0.0)]), st.booleans())
+@given(
+    arrays(dtypes=["float32", "float64", "int8", "complex64"]),
+    st.integers(0, 4),
+    st.sampled_from([(None, None), (0.0, 4.0), (4.0, 0.0)]),
+    st.booleans(),
+)
 def test_histogram(x: np.ndarray, bins: int, bounds: Any, density: bool) -> None:
     agree("histogram", x, bins, *bounds, density=density)
 
 
 @quick
-@given(arrays(max_dims=2, dtypes=["int64", "uint8", "float32", "bool"]), st.booleans(),
-       st.integers(-1, 9))
+@given(
+    arrays(max_dims=2, dtypes=["int64", "uint8", "float32", "bool"]),
+    st.booleans(),
+    st.integers(-1, 9),
+)
 def test_bincount(x: np.ndarray, weighted: bool, minlength: int) -> None:
     weights = np.ones(x.shape) if weighted and x.ndim == 1 else None
     size = max(int(x.max()) + 1, minlength) if x.size else minlength

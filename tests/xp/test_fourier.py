@@ -15,8 +15,13 @@ from tests.xp.common import agree, arrays, axes, quick
 
 
 @quick
-@given(st.sampled_from(sorted(TRANSFORMS)), arrays(), st.one_of(st.none(), st.integers(0, 5)), axes,
-       st.sampled_from(["backward", "ortho", "forward", "sideways"]))
+@given(
+    st.sampled_from(sorted(TRANSFORMS)),
+    arrays(),
+    st.one_of(st.none(), st.integers(0, 5)),
+    axes,
+    st.sampled_from(["backward", "ortho", "forward", "sideways"]),
+)
 def test_transforms(name: str, x: np.ndarray, n: Any, axis: int, norm: str) -> None:
     agree(f"fft_{name}", x, n, axis, norm)
 
@@ -30,14 +35,23 @@ def test_frequencies(n: int, d: float) -> None:
 
 @pytest.mark.parametrize("name", ["fftn", "ifftn", "rfftn", "irfftn"])
 @quick
-@given(arrays(dtypes=["float32", "float64"], min_dims=1,
-              shape=st.lists(st.integers(2, 3), min_size=1, max_size=3).map(tuple)), st.booleans())
+@given(
+    arrays(
+        dtypes=["float32", "float64"],
+        min_dims=1,
+        shape=st.lists(st.integers(2, 3), min_size=1, max_size=3).map(tuple),
+    ),
+    st.booleans(),
+)
 def test_several_axes(name: str, x: np.ndarray, some: bool) -> None:
     axes = (0,) if some else None
     expected = getattr(np.fft, name)(x, axes=axes)
     result = getattr(xp.fft, name)(x, axes=axes)
     assert (result.shape, result.dtype, result.strides) == (
-        expected.shape, expected.dtype, expected.strides)
+        expected.shape,
+        expected.dtype,
+        expected.strides,
+    )
     assert np.array_equal(result, expected)
 
 

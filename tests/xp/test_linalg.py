@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,8 +52,12 @@ def test_products_of_anything(x: np.ndarray, y: np.ndarray) -> None:
 @quick
 @given(arrays(dtypes=pairs, max_dims=4), axes, st.integers(0, 2), st.sampled_from(pairs))
 def test_vecdot(x: np.ndarray, axis: int, dropped: int, dtype: str) -> None:
-    agree("vecdot", x, x[dropped % (x.shape[0] or 1)].real.astype(dtype) if x.ndim > 1 and x.size else x,
-          axis)
+    agree(
+        "vecdot",
+        x,
+        x[dropped % (x.shape[0] or 1)].real.astype(dtype) if x.ndim > 1 and x.size else x,
+        axis,
+    )
     agree("vecdot", x, x.real.astype(dtype), axis)
 
 
@@ -70,8 +73,9 @@ def test_tensordot(x: np.ndarray, data: Any) -> None:
 
 
 @st.composite
-def matrices(draw: Any, square: bool = False, dtypes: Any = ("float32", "float64", "complex64", "int8")
-             ) -> np.ndarray:
+def matrices(
+    draw: Any, square: bool = False, dtypes: Any = ("float32", "float64", "complex64", "int8")
+) -> np.ndarray:
     """Matrices of full rank, with any layout."""
     loop = draw(shapes(0, 2))
     m = draw(st.integers(0, 3))
@@ -123,16 +127,23 @@ def test_rectangular_matrices(x: np.ndarray, full: bool, mode: str) -> None:
 
 
 @quick
-@given(arrays(dtypes=[*ALL], max_dims=4), st.one_of(st.none(), st.lists(axes, min_size=1, max_size=2)),
-       st.booleans(), st.sampled_from([2.0, 1.0, 0.0, 3.0, float("inf"), -float("inf")]))
+@given(
+    arrays(dtypes=[*ALL], max_dims=4),
+    st.one_of(st.none(), st.lists(axes, min_size=1, max_size=2)),
+    st.booleans(),
+    st.sampled_from([2.0, 1.0, 0.0, 3.0, float("inf"), -float("inf")]),
+)
 def test_vector_norm(x: np.ndarray, axis: Any, keepdims: bool, ord: float) -> None:
     agree("linalg_vector_norm", x, axis, keepdims=keepdims, ord=ord)
 
 
 @quick
-@given(arrays(dtypes=["float32", "int8", "complex64", "float16"], max_dims=4), st.booleans(),
-       st.sampled_from([None, 2.0, -2.0, 1.0, -1.0, 3.0, float("inf"), -float("inf")]),
-       st.sampled_from(["fro", "nuc", "xyz"]))
+@given(
+    arrays(dtypes=["float32", "int8", "complex64", "float16"], max_dims=4),
+    st.booleans(),
+    st.sampled_from([None, 2.0, -2.0, 1.0, -1.0, 3.0, float("inf"), -float("inf")]),
+    st.sampled_from(["fro", "nuc", "xyz"]),
+)
 def test_matrix_norm(x: np.ndarray, keepdims: bool, ord: Any, kind: str) -> None:
     agree("linalg_matrix_norm", x, keepdims=keepdims, ord=ord, kind=kind)
 
@@ -151,7 +162,9 @@ def test_cross(data: Any, axis: int) -> None:
     shape = data.draw(shapes(0, 2))
     shape = (*shape[:1], 3, *shape[1:])
     x = laid_out(shape, data.draw(st.sampled_from(pairs)), data.draw)
-    y = laid_out(shape[data.draw(st.integers(0, 1)) :], data.draw(st.sampled_from(pairs)), data.draw)
+    y = laid_out(
+        shape[data.draw(st.integers(0, 1)) :], data.draw(st.sampled_from(pairs)), data.draw
+    )
     agree("linalg_cross", x, y, axis=axis)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from tests.xp.common import agree, arrays, axes, broadcastable, laid_out, quick, shapes
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.xp.common import agree, arrays, axes, broadcastable, laid_out, quick, shapes
 
 some_axes = st.lists(axes, max_size=3)
 
@@ -55,8 +56,9 @@ def test_concat(joined, dtype) -> None:
 @quick
 @given(shapes(0, 3), st.integers(1, 3), axes, st.data())
 def test_stack(shape, count: int, axis: int, data) -> None:
-    operands = [laid_out(shape, data.draw(st.sampled_from(["i4", "f4"])), data.draw)
-                for _ in range(count)]
+    operands = [
+        laid_out(shape, data.draw(st.sampled_from(["i4", "f4"])), data.draw) for _ in range(count)
+    ]
     agree("stack", operands, axis)
 
 
@@ -106,15 +108,21 @@ def splittings(draw, count: int):
 
 
 @quick
-@given(arrays(max_dims=4), st.data(), st.sampled_from(["C", "F", "A"]),
-       st.sampled_from([None, True, False]))
+@given(
+    arrays(max_dims=4),
+    st.data(),
+    st.sampled_from(["C", "F", "A"]),
+    st.sampled_from([None, True, False]),
+)
 def test_reshape(x: np.ndarray, data, order: str, copy) -> None:
     shape = data.draw(splittings(math.prod(x.shape)))
     agree("reshape", x, shape, order, copy=copy)
 
 
 @quick
-@given(arrays(), st.lists(st.integers(-3, 3), min_size=1, max_size=2), st.one_of(st.none(), some_axes))
+@given(
+    arrays(), st.lists(st.integers(-3, 3), min_size=1, max_size=2), st.one_of(st.none(), some_axes)
+)
 def test_roll(x: np.ndarray, shift, axis) -> None:
     agree("roll", x, shift, axis)
 

@@ -38,8 +38,11 @@ def test_nonzero(x: np.ndarray) -> None:
 
 
 @quick
-@given(arrays(max_dims=2, dtypes=["int8", "float32"]), arrays(dtypes=["int64", "uint8", "bool"]),
-       st.sampled_from(["left", "right", "middle"]))
+@given(
+    arrays(max_dims=2, dtypes=["int8", "float32"]),
+    arrays(dtypes=["int64", "uint8", "bool"]),
+    st.sampled_from(["left", "right", "middle"]),
+)
 def test_searchsorted(x: np.ndarray, y: np.ndarray, side: str) -> None:
     agree("searchsorted", np.sort(x) if x.ndim else x, y, side)
     if x.ndim == 1:
@@ -78,9 +81,7 @@ def test_descending_is_stable(values: list[int]) -> None:
     assert xp.sort(x, descending=True).tolist() == sorted(values, reverse=True)
 
 
-@pytest.mark.parametrize(
-    "name", ["unique_all", "unique_counts", "unique_inverse", "unique_values"]
-)
+@pytest.mark.parametrize("name", ["unique_all", "unique_counts", "unique_inverse", "unique_values"])
 @quick
 @given(arrays())
 def test_sets(name: str, x: np.ndarray) -> None:

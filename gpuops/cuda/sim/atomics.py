@@ -60,8 +60,10 @@ def apply(
     """
     simple = element in ("u32", "s32", "u64", "s64", "b32", "b64", "f32", "f64")
     if not wanted and simple and operation in _PLAIN:
+        before = None if operation == "add" else memory[at]
         _PLAIN[operation].at(memory, at, values[0])
-        return None, True
+        changed = values[0] != 0 if before is None else memory[at] != before
+        return None, bool(changed.any())
     function = _function(operation, element)
     order = np.argsort(at, kind="stable")
     sorted_at = at[order]
@@ -76,7 +78,8 @@ def apply(
     starts = np.flatnonzero(first)
     turn = np.arange(len(at)) - np.repeat(starts, np.diff(np.append(starts, len(at))))
     if operation == "add" and memory.dtype.kind in "iu" and simple:
-        return _add_integers(memory, at, values[0], order, starts, first), True
+        old = _add_integers(memory, at, values[0], order, starts, first)
+        return old, bool(values[0].any())
     out = np.empty(len(at), memory.dtype)
     changed = False
     if operation == "cas":

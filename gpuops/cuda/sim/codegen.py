@@ -86,7 +86,8 @@ class Builder:
 
     def build(self, emit: Callable[[Builder, Instruction], None]) -> Any:
         """The compiled function."""
-        for self.pc, x in self.block.code:
+        for pc, x in self.block.code:
+            self.pc = pc
             before = len(self.lines), dict(self._env), dict(self._dirty)
             try:
                 emit(self, x)
@@ -183,11 +184,9 @@ class Builder:
                 r"%(tid|ntid|ctaid|nctaid)\.[xyz]|%laneid|%warpid|%nwarpid|%lanemask_\w\w", name
             ):
                 self.line(f"{variable} = L.special({name!r})")
-                dtype = np.uint32
             else:
-                dtype = np.uint64 if name in ("%total_smem_size64",) else np.uint32
                 self.line(f"{variable} = M.special({name!r})")
-            found = self._special[name] = _Value(variable, dtype)
+            found = self._special[name] = _Value(variable, np.uint32)
         return found
 
     def immediate(self, text: str, dtype: Any) -> Any:
@@ -195,11 +194,11 @@ class Builder:
         d = np.dtype(dtype)
         low = text.lower()
         if low[:2] in ("0f", "0d") and len(low) in (10, 18):
-            width = np.uint32 if low[1] == "f" else np.uint64
-            number = width(int(low[2:], 16)).view(np.float32 if low[1] == "f" else np.float64)
+            single = low[1] == "f"
+            pattern: Any = (np.uint32 if single else np.uint64)(int(low[2:], 16))
             if d.kind == "f":
-                return number.astype(dtype)
-            return number.view(width).astype(dtype)
+                return pattern.view(np.float32 if single else np.float64).astype(dtype)
+            return pattern.astype(dtype)
         if text == "WARP_SZ":
             return dtype(32)
         match = _SYMBOL.match(text)

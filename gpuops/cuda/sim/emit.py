@@ -209,7 +209,8 @@ def _min_max(name: str) -> Emitter:
             values = [b.read(o, kind) for o in x.args[1:]]
             b.write(x.args[0], f"np.{name}imum({', '.join(values)})", kind)
             return
-        function = f"np.{name}imum" if "NaN" in parts else f"np.f{name}"
+        least = "least" if name == "min" else "greatest"
+        function = f"np.{name}imum" if "NaN" in parts else least
         count = len(x.args) - 1
         text = (
             f"{function}({{}}, {{}})" if count == 2 else f"{function}({function}({{}}, {{}}), {{}})"
@@ -373,8 +374,8 @@ def _mov(b: Builder, x: Instruction) -> None:
         narrow = b.constant(dtype_of(f"b{width}"))
         for k, part in enumerate(parts):
             if part != "_":
-                shifted = f"({value} >> {whole}({width * k}))" if k else value
-                b.write(part, f"{shifted}.astype({narrow})", f"b{width}")
+                piece = f"({value} >> {whole}({width * k}))" if k else value
+                b.write(part, f"{piece}.astype({narrow})", f"b{width}")
     else:
         b.move(destination, source, kind)
 

@@ -84,6 +84,7 @@ def _mbarrier(b: Builder, x: Instruction) -> None:
         parity = "parity" in parts
         state = b.read(x.args[2], "u32" if parity else "b64")
         b.write(x.args[0], f"M.phases.test(L, {base}, {state}, {access}, {parity})", "pred")
+        b.line("M.acquire(L)")
     elif action == "pending_count":
         value = b.read(x.args[1], "b64")
         b.write(x.args[0], f"({value} & U8(0xFFFFF)).astype(U4)", "b32")

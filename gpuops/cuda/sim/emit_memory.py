@@ -57,14 +57,13 @@ def _ld(b: Builder, x: Instruction) -> None:
         raise Unsupported(x.op)
     base, offset = b.address(x.args[1])
     access = _access(b, x, READ, offset, registers)
-    if len(registers) == 1:
-        b.write(registers[0], f"M.load(L, {base}, {access})", element)
-        return
     names = [b.name() for _ in registers]
     b.line(f"{', '.join(names)} = M.load(L, {base}, {access})")
     for register, name in zip(registers, names, strict=True):
         if register != "_":
             b.write(register, name, element)
+    if b.program.fences and _UNCHECKED.intersection(x.parts):
+        b.line("M.acquire(L)")
 
 
 def _ld_param(b: Builder, x: Instruction, registers: list[str], element: str) -> bool:
@@ -107,7 +106,8 @@ def _atom(b: Builder, x: Instruction) -> None:
         b.line("M.fence(L)")
     access = Access(b.pc, ATOMIC, dtype_of(element), sizes_of(element), 1, _space(parts), offset)
     wanted = returns and x.args[0] != "_" and b.is_read(x.args[0])
-    call = f"M.atomic(L, {base}, ({values},), {b.constant(access)}, {operation!r}, {element!r}, {wanted})"
+    what = f"{b.constant(access)}, {operation!r}, {element!r}, {wanted}"
+    call = f"M.atomic(L, {base}, ({values},), {what})"
     if wanted:
         b.write(x.args[0], call, element)
     else:

@@ -85,9 +85,8 @@ def _bar(b: Builder, x: Instruction) -> None:
     mode = next((p for p in parts if p in ("popc", "and", "or")), "") if reduce else ""
     register = b.program.numbers[destination] if destination else -1
     arrive = "arrive" in parts
-    b.line(
-        f"M.arrive(G, {b.block.index}, {number}, {count}, {condition}, {mode!r}, {register}, {arrive})"
-    )
+    what = f"{number}, {count}, {condition}, {mode!r}, {register}, {arrive}"
+    b.line(f"M.arrive(G, {b.block.index}, {what})")
 
 
 EMITTERS: dict[str, Emitter] = {

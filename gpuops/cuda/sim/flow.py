@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from gpuops.cuda.sim.ptx import Function, Instruction
 
@@ -23,33 +24,26 @@ CARRY = "%cc"
 
 # Waits for the other threads of the warp or block, so it begins and ends a basic block.
 _SYNC = frozenset(
-    ("bar", "barrier", "shfl", "vote", "match", "redux", "mma", "ldmatrix", "stmatrix", "wmma")
+    (
+        "bar",
+        "barrier",
+        "shfl",
+        "vote",
+        "match",
+        "redux",
+        "mma",
+        "ldmatrix",
+        "stmatrix",
+        "movmatrix",
+        "wmma",
+    )
 )
 _NO_RESULT = frozenset(
-    [
-        "st",
-        "stmatrix",
-        "red",
-        "bra",
-        "brx",
-        "membar",
-        "fence",
-        "prefetch",
-        "prefetchu",
-        "cp",
-        "trap",
-        "brkpt",
-        "exit",
-        "ret",
-        "nanosleep",
-        "call",
-        "pragma",
-        "setmaxnreg",
-        "discard",
-        "applypriority",
-        "griddepcontrol",
-        "pmevent",
-    ]
+    (
+        *("st", "stmatrix", "red", "cp", "call", "membar", "fence", "prefetch", "prefetchu"),
+        *("bra", "brx", "trap", "brkpt", "exit", "ret", "nanosleep", "pragma", "setmaxnreg"),
+        *("discard", "applypriority", "griddepcontrol", "pmevent"),
+    )
 )
 _REGISTER = re.compile(r"[%A-Za-z_$][\w$%#@.]*")
 
@@ -185,7 +179,7 @@ def _blocks(function: Function) -> list[Block]:
     starts = sorted(leaders)
     number = {at: k for k, at in enumerate(starts)}
     blocks = []
-    for k, (start, stop) in enumerate(zip(starts, starts[1:], strict=False)):
+    for k, (start, stop) in enumerate(pairwise(starts)):
         block = Block(k, list(enumerate(function.code[start:stop], start)), last=stop - 1)
         block.targets = (k + 1,)
         final = function.code[stop - 1]

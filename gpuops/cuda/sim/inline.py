@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import replace
+from itertools import pairwise
 
 from gpuops.cuda.sim.ptx import SIZES, Function, Instruction, Module, Variable, split
 
@@ -144,7 +145,7 @@ def _passed_in_registers(function: Function) -> Function:
                 overlapping.add(name)
     for name, found in pieces.items():
         ends = sorted((at, at + size) for at, size in found.items())
-        if any(b[0] < a[1] for a, b in zip(ends, ends[1:], strict=False)):
+        if any(b[0] < a[1] for a, b in pairwise(ends)):
             overlapping.add(name)
     registers, variables = dict(function.registers), dict(function.variables)
     for name, variable in passed.items():
@@ -153,7 +154,8 @@ def _passed_in_registers(function: Function) -> Function:
             continue
         del variables[name]
         registers.update({f"{name}@{at}": f"b{8 * size}" for at, size in pieces[name].items()})
-    code, moved = [], {}
+    code: list[Instruction] = []
+    moved: dict[int, int] = {}
     for position, x in enumerate(function.code):
         moved[position] = len(code)
         code += _moves(x, _param_access(x, passed), overlapping)

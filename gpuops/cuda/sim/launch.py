@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from gpuops.cuda.sim.machine import Machine
 from gpuops.cuda.sim.memory import Memory
 from gpuops.cuda.sim.program import Program
 from gpuops.cuda.sim.ptx import Variable
-from gpuops.cuda.sim.regions import PARAMS, Share, Shares, Window
+from gpuops.cuda.sim.regions import PARAMS, WORKSPACE, Share, Shares, Window
 from gpuops.cuda.sim.report import Source
 from gpuops.cuda.sim.scheduler import run_wave
 from gpuops.cuda.sim.shadow import Shadow
@@ -76,6 +76,8 @@ def launch(
     windows[PARAMS] = Window(
         PARAMS, block_bytes, 0, len(params), "the kernel's parameters", writable=False
     )
+    workspace = np.zeros(16, np.uint8)
+    windows[WORKSPACE] = Window(WORKSPACE, workspace, 0, 8, "the grid's workspace")
     clock = Clock(blocks == 1, program.fences)
     if races:
         for window in windows.values():
@@ -120,6 +122,8 @@ def _private(
     copied = Copied(top.lanes)
     size, grain = len(memory.shared.data), program.grain["shared"]
     memory.shared.written = Written(size, grain, top.count, copied)
+    if any(v.zeroed for v in variables):
+        memory.shared.reset()
     if races and variables:
         memory.shared.shadow = Shadow(clock, size, grain, stride, not program.shared_cas)
     count = top.lanes if program.layout.local_size else 1
@@ -141,23 +145,33 @@ def _bind(
             f"Kernel {source.kernel!r}: expected {len(params)} arguments, got {len(args)}"
         )
     spans = [
-        _span(k, a) for k, a in enumerate(args) if isinstance(a, np.ndarray) and a.dtype != object
+        _Span(k, a)
+        for k, (a, p) in enumerate(zip(args, params, strict=True))
+        if isinstance(a, np.ndarray) and _is_pointer(p)
     ]
     windows, addresses = _windows(spans, args, written)
     block = bytearray(program.parameter_size)
     for k, (arg, parameter) in enumerate(zip(args, params, strict=True)):
         start = program.layout.params[parameter.name]
-        if isinstance(arg, np.ndarray):
-            if parameter.size != 8 or parameter.type not in ("u64", "b64", "s64"):
-                _refuse(source, k, f"{_wanted(parameter)}, got an array ({_described(arg)})")
-            data = addresses[k].to_bytes(8, "little")
-        else:
+        if arg is None and _is_pointer(parameter):
+            data = bytes(8)
+        elif not isinstance(arg, np.ndarray):
             data = _scalar(source, k, arg, parameter)
+        elif _is_pointer(parameter):
+            data = addresses[k].to_bytes(8, "little")
+        elif arg.size == 1 and arg.nbytes == parameter.size and parameter.type == "b8":
+            data = arg.tobytes()  # a structure
+        else:
+            _refuse(source, k, f"{_wanted(parameter)}, got an array ({_described(arg)})")
         block[start : start + parameter.size] = data
     return windows, bytes(block)
 
 
-def _refuse(source: Source, position: int, problem: str) -> Any:
+def _is_pointer(parameter: Variable) -> bool:
+    return parameter.size == 8 and parameter.type in ("u64", "b64", "s64")
+
+
+def _refuse(source: Source, position: int, problem: str) -> NoReturn:
     raise ArgumentError(f"Kernel {source.kernel!r}: args[{position}]: expected {problem}") from None
 
 
@@ -176,7 +190,7 @@ def _wanted(parameter: Variable) -> str:
 def _scalar(source: Source, position: int, value: Any, parameter: Variable) -> bytes:
     """A scalar's bytes as the parameter's type, or a refusal."""
     size, kind = parameter.size, parameter.type
-    structure = kind == "b8" and not (size == 1)
+    structure = kind == "b8" and size != 1
     if isinstance(value, bytes | bytearray | memoryview):
         raw = bytes(value)
     elif isinstance(value, np.generic):
@@ -230,10 +244,6 @@ class _Span:
         return f"argument {self.position} ({_described(self.array)})"
 
 
-def _span(position: int, array: Any) -> _Span:
-    return _Span(position, array)
-
-
 def _windows(
     spans: list[_Span], args: Sequence[Any], written: Sequence[Any]
 ) -> tuple[dict[int, Window], dict[int, int]]:
@@ -277,7 +287,8 @@ def _window(number: int, group: list[_Span]) -> Window:
 
 def _bytes_at(address: int, size: int) -> Any:
     """Memory as uint8; whoever uses it keeps its owner alive."""
-    return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+    buffer: Any = (ctypes.c_uint8 * size).from_address(address)
+    return np.frombuffer(buffer, np.uint8)
 
 
 def _written(window: Window, group: list[_Span], given: Sequence[Any]) -> Written:

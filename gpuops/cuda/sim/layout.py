@@ -10,9 +10,11 @@ import numpy as np
 from gpuops.cuda.sim.ptx import Function, Module, Variable
 from gpuops.cuda.sim.regions import GLOBALS, PARAMS, SHARED, WINDOW, Share, Window
 
-__all__ = ["Layout", "lay_out"]
+__all__ = ["FIRST", "RESERVED", "Layout", "lay_out"]
 
-_FIRST = 256  # below the first shared or local variable nothing is valid
+FIRST = 256  # below the first shared or local variable nothing is valid
+RESERVED = 1024
+"""Bytes of shared memory that CUDA keeps for itself; cooperative groups have barriers there."""
 _GAP = 256  # between two variables: an index past the end of one must not hit the next
 _NAME = re.compile(r"(?<![\w$%#@])[A-Za-z_$][\w$#@]*")
 
@@ -70,7 +72,10 @@ def lay_out(module: Module, function: Function) -> Layout:
     """Give every variable that the function names, or that another's value points to, a place."""
     layout = Layout()
     variables = module.variables | function.variables
-    shared, local = _FIRST, 16
+    shared, local = FIRST, 16
+    if any("%reserved_smem" in a for x in function.code for a in x.args):
+        layout.shared.append(Share(FIRST, RESERVED, "reserved shared memory", True))
+        shared += RESERVED + _GAP
     dynamic: list[str] = []
     for name in _needed(variables, function):
         variable = variables[name]

@@ -13,9 +13,10 @@ from gpuops.cuda.sim.async_copy import Copies, Phases
 from gpuops.cuda.sim.barrier import Barriers, Waiting
 from gpuops.cuda.sim.clock import Clock
 from gpuops.cuda.sim.frame import Frame, Lanes, Topology
+from gpuops.cuda.sim.layout import FIRST, RESERVED
 from gpuops.cuda.sim.memory import Memory
 from gpuops.cuda.sim.program import Program
-from gpuops.cuda.sim.regions import Window
+from gpuops.cuda.sim.regions import WINDOW, WORKSPACE, Window
 
 __all__ = ["Machine", "Stop"]
 
@@ -102,7 +103,7 @@ class Machine:
         out = np.empty(n, access.dtype) if wanted else None
         memory = self.memory
         for region, some, at, moved, low, high, positions in memory.locate(access, lanes, address):
-            if region.__class__ is Window and not region.writable:  # type: ignore[attr-defined]
+            if region.__class__ is Window and not region.writable:
                 memory.read_only(access, region, some)
             reads = operation != "exch"
             memory.note(access, region, some, at, moved, low, high, reads)
@@ -113,9 +114,15 @@ class Machine:
             self.changes += changed
             if out is not None:
                 out[slice(None) if positions is None else positions] = old
+        self.acquire(lanes)
         if out is None:
             return None
         return out[0] if n == 1 else out
+
+    def acquire(self, lanes: Lanes) -> None:
+        """These threads have looked at what others may have signalled."""
+        if self.clock.fences:
+            self.clock.acquire(lanes)
 
     def fence(self, lanes: Lanes) -> None:
         """A fence: what these threads did before can be relied on by others."""
@@ -192,6 +199,12 @@ class Machine:
             "%dynamic_smem_size": self._shared_bytes,
             "%total_smem_size": self._shared_bytes,
             "%nsmid": 1,
+            "%reserved_smem_offset_begin": FIRST,
+            "%reserved_smem_offset_0": FIRST,
+            "%reserved_smem_offset_1": FIRST,
+            "%reserved_smem_offset_end": FIRST + RESERVED,
+            "%envreg1": WORKSPACE << WINDOW >> 32,
+            "%envreg2": WORKSPACE << WINDOW & 0xFFFFFFFF,
             "%nwarpid": self.top.warps_per_block,
         }
         return np.uint32(known.get(name, 0))

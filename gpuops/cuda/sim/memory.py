@@ -85,7 +85,7 @@ class Memory:
                 chosen = chosen[0]
             for *part, inner in self.locate(access, some, chosen):
                 found.append((*part, positions if inner is None else positions[inner]))
-        return found  # type: ignore[return-value]
+        return found
 
     def _in_shared(
         self, access: Access, lanes: Lanes, address: Any
@@ -144,21 +144,19 @@ class Memory:
     ) -> list[tuple[Region, Lanes, Any, int, int, int, Any]]:
         """Threads whose addresses are in different windows, or not in any."""
         keys = address >> _U8(WINDOW)
+        wrong = np.zeros(lanes.n, bool)
         for key in np.unique(keys):
             window = self.windows.get(int(key))
             mine = keys == key
-            if window is None:
-                self._wild(access, lanes, address, mine)
+            if window is None or window.end < access.bytes:
+                wrong |= mine
                 continue
             offsets = address - window.base
-            last = window.end - access.bytes
-            wrong = mine & (offsets < _U8(window.lead))
-            wrong |= mine if last < 0 else mine & (offsets > _U8(last))
-            if wrong.any():
-                self._wild(access, lanes, address, wrong)
+            last = _U8(window.end - access.bytes)
+            wrong |= mine & ((offsets < _U8(window.lead)) | (offsets > last))
+        if wrong.any():
+            self._wild(access, lanes, address, wrong)
         inner = Access(**{f: getattr(access, f) for f in _FIELDS} | {"offset": 0})
-        if len(np.unique(keys)) == 1:
-            raise AssertionError("an access within one window is not split")
         return self._split(inner, lanes, address, keys)
 
     def _wild(self, access: Access, lanes: Lanes, address: Any, wrong: Any = None) -> None:
@@ -236,19 +234,24 @@ class Memory:
     def store(self, lanes: Lanes, address: Any, values: tuple[Any, ...], access: Access) -> None:
         """Write a value, or the elements of a vector."""
         for region, some, at, moved, low, high, positions in self.locate(access, lanes, address):
-            if region.__class__ is Window and not region.writable:  # type: ignore[attr-defined]
+            if region.__class__ is Window and not region.writable:
                 self.read_only(access, region, some)
             if access.checked and region.shadow is not None:
                 grain = region.shadow.grain
                 region.shadow.access(access, some, at, moved // grain if moved else 0, low, high)
             if region.written is not None:
                 region.written.mark(access, some, at, moved)
+            mine = values
             if positions is not None:
-                values = tuple(v[positions] if v.__class__ is np.ndarray else v for v in values)
+                mine = tuple(v[positions] if v.__class__ is np.ndarray else v for v in values)
             units = region.units(access)
             if at.__class__ is np.ndarray and moved:
                 at, units = _moved(at, units, moved, access)
-            self._put(access, some, units, at, values)
+            try:
+                self._put(access, some, units, at, mine)
+            except Overwrite as lost:
+                lost.where = region.place(lost.unit * access.bytes + max(moved, 0))
+                raise
 
     def note(
         self,
@@ -278,13 +281,11 @@ class Memory:
         columns = (units,) if access.count == 1 else tuple(units.T)
         many = lanes.n > 1
         for column, value in zip(columns, values, strict=True):
-            if at.__class__ is int or (
-                at.__class__ is not np.ndarray and at.__class__ is not slice
-            ):
+            if at.__class__ not in (np.ndarray, slice):
                 at = int(at)
                 if many and value.__class__ is np.ndarray:
                     column[at] = value[-1]
-                    self._overwritten(access, lanes, column[at].tobytes(), value)
+                    self._overwritten(access, lanes, at, column[at].tobytes(), value)
                 else:
                     column[at] = value
                 continue
@@ -295,16 +296,16 @@ class Memory:
                 if access.checked and lost.any():
                     self._lost(access, lanes, at, lost)
 
-    def _overwritten(self, access: Access, lanes: Lanes, last: bytes, value: Any) -> None:
+    def _overwritten(self, access: Access, lanes: Lanes, at: int, last: bytes, value: Any) -> None:
         kept = np.frombuffer(last, _BITS[access.size])[0]
         lost = value.view(_BITS[access.size]) != kept
         if access.checked and lost.any():
-            self._lost(access, lanes, np.zeros(lanes.n, np.int64), lost)
+            self._lost(access, lanes, np.full(lanes.n, at), lost)
 
     def _lost(self, access: Access, lanes: Lanes, at: Any, lost: Any) -> None:
         k = int(np.argmax(lost))
         other = int(np.flatnonzero(at == at[k])[-1])
-        raise Overwrite(access, int(lanes.index[k]), int(lanes.index[other]))
+        raise Overwrite(access, int(lanes.index[k]), int(lanes.index[other]), int(at[k]))
 
     def read_only(self, access: Access, region: Any, lanes: Lanes) -> None:
         """Refuse a write."""
@@ -335,11 +336,16 @@ class Overwrite(Exception):
         access: the instruction.
         lane: whose value was lost.
         other: whose value stayed.
+        unit: where, in units of the access.
+
+    Attributes:
+        where: the same in words.
     """
 
-    def __init__(self, access: Access, lane: int, other: int) -> None:
+    def __init__(self, access: Access, lane: int, other: int, unit: int) -> None:
         super().__init__("different values")
-        self.access, self.lane, self.other = access, lane, other
+        self.access, self.lane, self.other, self.unit = access, lane, other, unit
+        self.where = ""
 
 
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}

@@ -60,7 +60,7 @@ def string(memory: Memory, address: int) -> str:
     rest = window.data[address - window.origin : window.end]
     ends = np.flatnonzero(rest == 0)
     stop = int(ends[0]) if len(ends) else len(rest)
-    return rest[:stop].tobytes().decode("utf-8", "replace")
+    return bytes(rest[:stop]).decode("utf-8", "replace")
 
 
 def render(text: str, arguments: Reader) -> str:

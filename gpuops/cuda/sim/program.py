@@ -18,7 +18,9 @@ from gpuops.cuda.sim import (
     emit_async,
     emit_convert,
     emit_memory,
+    emit_tensor,
     emit_warp,
+    tensorcore,
 )
 from gpuops.cuda.sim.codegen import Builder, Unsupported
 from gpuops.cuda.sim.emit import Emitter
@@ -43,11 +45,13 @@ _EMITTERS: dict[str, Emitter] = {
     **emit_memory.EMITTERS,
     **emit_warp.EMITTERS,
     **emit_async.EMITTERS,
+    **emit_tensor.EMITTERS,
 }
 
 _HELPERS: dict[str, Any] = {
     **{name: getattr(arith, name) for name in arith.__all__},
     **{n: f for n, f in vars(convert).items() if callable(f) and not n.startswith("_")},
+    **{name: getattr(tensorcore, name) for name in tensorcore.__all__},
     "np": np,
     "FALSE": np.False_,
     "ZERO": np.uint32(0),
@@ -84,7 +88,7 @@ class Program:
         numbers: register -> number.
         homes: by number: the NumPy type a register has between blocks.
         kinds: register -> declared PTX type.
-        slots: (offset, type) of the parameters that the text reads, in the order of `Machine.params`.
+        slots: (offset, type) of the parameters that the text reads -> place in `Machine.params`.
         namespace: the globals of the generated functions.
     """
 

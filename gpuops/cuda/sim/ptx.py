@@ -269,8 +269,8 @@ def _initial(text: str, kind: str) -> tuple[bytes, tuple[tuple[int, str, int], .
         elif kind in ("f32", "f64"):
             data += np.array(float(item), "f4" if kind == "f32" else "f8").tobytes()
         else:
-            value = int(item.rstrip("Uu"), 0) & ((1 << 8 * width) - 1)
-            data += value.to_bytes(width, "little")
+            number = int(item.rstrip("Uu"), 0) & ((1 << 8 * width) - 1)
+            data += number.to_bytes(width, "little")
     return bytes(data), tuple(relocations)
 
 

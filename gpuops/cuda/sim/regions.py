@@ -18,6 +18,7 @@ __all__ = [
     "PARAMS",
     "SHARED",
     "WINDOW",
+    "WORKSPACE",
     "Fault",
     "Region",
     "Share",
@@ -31,6 +32,8 @@ GLOBALS = 1 << 12
 """Number of the first window of a module's own variables; arguments have lower numbers."""
 PARAMS = 1 << 13
 """Number of the window of the kernel's parameters."""
+WORKSPACE = PARAMS + 1
+"""Number of the window in which cooperative groups keep the barrier of the grid."""
 SHARED, LOCAL = 1 << 60, 1 << 61
 """Where shared and local memory begin in the generic address space."""
 
@@ -148,11 +151,13 @@ class Share:
         start: offset in the share of the block or thread.
         size: bytes.
         name: in messages.
+        zeroed: whether it holds zeros when a block starts.
     """
 
     start: int
     size: int
     name: str
+    zeroed: bool = False
 
 
 class Shares(Region):
@@ -175,6 +180,12 @@ class Shares(Region):
         self.data[:] = _POISON
         if self.written is not None:
             self.written.reset()
+        for variable in self.variables:
+            if variable.zeroed:
+                share = slice(variable.start, variable.start + variable.size)
+                self.data.reshape(-1, self.stride)[:, share] = 0
+                if self.written is not None:
+                    self.written.always(share, self.stride)
         self._recent.clear()
 
     def find(self, access: Access, lanes: Lanes, address: Any, owner: Any) -> tuple[Any, int, int]:

@@ -5,8 +5,10 @@ two threads race if one of them writes and nothing orders them. What orders acce
 
 - a block barrier, both threads in its block;
 - ``__syncwarp`` or another warp-wide instruction, both threads in its warp;
-- a fence after the earlier access, by its thread, or by a thread of its block after a barrier: the
-  release half of a release-acquire pattern. Whether the later access acquires is not checked.
+- a fence after the earlier access, by its thread, or by a thread of its block after a barrier, and
+  then an atomic or a volatile read by the later access's thread, or by one of its block before a
+  barrier: the two halves of a release-acquire pattern. Whether that read saw the signal of that
+  fence is not checked.
 
 Atomics do not race with each other. Volatile and relaxed accesses are left alone, and so is a plain
 read of global memory that atomics write, the compare-and-swap idiom.
@@ -87,7 +89,7 @@ class Shadow:
         self.filled = False
         self.latest = 0  # time of the last access that was filled in
         self.write_time: Any = None
-        self.pending: Any = None
+        self.pending: Any = None  # by granule: time of a copy that nobody has waited for
         self.outstanding = 0  # copies that nobody has waited for
 
     # -- the cheap way -----------------------------------------------------------------------
@@ -208,7 +210,8 @@ class Shadow:
             in_block & (top.warp_of[resident] == lanes.warp) & (time <= clock.warp_sync[lanes.warp])
         )
         if clock.fences:
-            ordered |= here & (lane >= 0) & (time <= clock.released[resident])
+            published = here & (lane >= 0) & (time <= clock.released[resident])
+            ordered |= published & (time < clock.seen(lanes))
         return (time > clock.launch_floor) & other & ~ordered
 
     def _check_one(self, access: Access, lanes: Lanes, where: int) -> None:
@@ -233,7 +236,9 @@ class Shadow:
             return False
         if time <= clock.wave_start or lane < 0:
             return not (self.per_block or clock.single_block)
-        if lane == me or (clock.fences and time <= int(clock.released[lane])):
+        if lane == me:
+            return False
+        if clock.fences and time <= int(clock.released[lane]) and time < int(clock.seen(lanes)[0]):
             return False
         if lane // top.threads != me // top.threads:
             return True
@@ -270,7 +275,8 @@ class Shadow:
         if lanes.n == 1 and where.__class__ is not slice:
             self._record_read(me, int(where), time, lanes)
             return
-        low = high = me
+        low: Any = me
+        high: Any = me
         old_time, old_low, old_high = (
             self.read_time[where],
             self.reader_low[where],

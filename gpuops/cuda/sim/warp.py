@@ -70,11 +70,12 @@ def _sources(place: Any, lane: Any, clamp: Any, mode: str) -> tuple[Any, Any]:
         inside = source >= last
     else:
         first = place & segment
-        source = {
-            "down": lambda: place + operand,
-            "bfly": lambda: place ^ operand,
-            "idx": lambda: first | (operand & ~segment & 31),
-        }[mode]()
+        if mode == "down":
+            source = place + operand
+        elif mode == "bfly":
+            source = place ^ operand
+        else:
+            source = first | (operand & ~segment & 31)
         inside = source <= last
     return np.where(inside, source, place), inside
 
@@ -127,12 +128,9 @@ def vote(lanes: Lanes, value: Value, mask: Value, mode: str) -> Any:
         if mode == "ballot":
             packed = np.packbits(rows, axis=1, bitorder="little").view("<u4")[:, 0]
             return np.repeat(packed, 32)
-        found = {
-            "all": lambda: rows.all(axis=1),
-            "any": lambda: rows.any(axis=1),
-            "uni": lambda: (rows == rows[:, :1]).all(axis=1),
-        }[mode]()
-        return np.repeat(found, 32)
+        if mode == "uni":
+            return np.repeat((rows == rows[:, :1]).all(axis=1), 32)
+        return np.repeat(rows.all(axis=1) if mode == "all" else rows.any(axis=1), 32)
     ballot = _sum_bits(lanes, np.where(value, lanes.bit, _U8(0)))[lanes.warp]
     some = _full(mask, lanes.n).astype(_U8)
     ballot &= some

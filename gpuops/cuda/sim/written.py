@@ -133,6 +133,11 @@ class Written:
                 bad = bad | ~found
         return int(np.argmax(bad)) if np.any(bad) else None
 
+    def always(self, share: slice, stride: int) -> None:
+        """These bytes of each share count as written."""
+        flags = self.flags.reshape(-1, stride // self.grain)
+        flags[:, share.start // self.grain : share.stop // self.grain] = True
+
     def reset(self) -> None:
         """Nothing has been written."""
         self.flags[:] = False

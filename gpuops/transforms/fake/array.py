@@ -13,6 +13,7 @@ from gpuops.errors import ArgumentError, FakeDataError, ShapeError, describe
 from gpuops.symbols import is_symbolic, product
 from gpuops.transforms.array_methods import ArrayMethods
 from gpuops.transforms.fake import context
+from gpuops.transforms.fake.keys import with_fakes
 from gpuops.transforms.fake.layout import (
     ALIGNED,
     OWNDATA,
@@ -166,6 +167,15 @@ FakeArray(shape=(), dtype=float32, device='cpu')
             f"FakeArray(shape={shape}, dtype={self._dtype}, device={str(self._device)!r}{strides})"
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the mode, which is of its process.
+        return FakeArray, (
+            self._shape,
+            self._dtype,
+            str(self._device),
+            self._strides,
+        )
+
     # -- new arrays from metadata ------------------------------------------------------------------
 
     def new_empty(
@@ -274,6 +284,20 @@ FakeArray(shape=(), dtype=float32, device='cpu')
         made._base = None
         made._mode = mode
         return made
+
+    def _create(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FakeArray:
+        from gpuops.transforms.fake.mode import FakeMode  # it makes fakes, and so comes later
+
+        with self._mode or FakeMode():
+            made: FakeArray = super()._create(name, args, kwargs)
+        made._mode = self._mode
+        return made
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(with_fakes(self, key))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(with_fakes(self, key), value)
 
     # -- what needs data ---------------------------------------------------------------------------
 

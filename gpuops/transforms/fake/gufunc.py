@@ -12,13 +12,11 @@ from gpuops.gufunc import CoreDimension
 from gpuops.registry import Operator
 from gpuops.symbols import broadcast_shapes, require_equal
 from gpuops.transforms.fake.array import FakeArray
+from gpuops.transforms.fake.remembered import of_metadata
 
 __all__ = ["gufunc_fake"]
 
 Size = Any
-
-
-_MOST_REMEMBERED = 256
 
 
 def gufunc_fake(operator: Operator) -> Callable[..., Any]:
@@ -33,31 +31,17 @@ def gufunc_fake(operator: Operator) -> Callable[..., Any]:
     schema = operator.schema
     arrays = [p.name for p in schema.array_parameters]
     positions = {p.name: i for i, p in enumerate(schema.positional)}
-    # Programs call with few different shapes, and looking them up takes a fifth of the time.
-    remembered: dict[tuple[Any, ...], tuple[list[tuple[Size, ...]], np.dtype[Any]]] = {}
 
     def fake(*args: Any, **kwargs: Any) -> Any:
         given: list[FakeArray] = [
             args[positions[name]] if name in positions else kwargs[name] for name in arrays
         ]
-        key: Any = tuple([(array.shape, array.dtype) for array in given])
-        try:
-            found = remembered.get(key)
-        except TypeError:  # a symbolic size has no hash
-            key, found = None, None
-        if found is None:
-            dtype = np.result_type(*(array.dtype for array in given))
-            found = _shapes(operator, arrays, [array.shape for array in given]), dtype
-            if key is not None and len(remembered) < _MOST_REMEMBERED:
-                remembered[key] = found
-        shapes, dtype = found
-        first = given[0]
-        outputs = [
-            FakeArray.raw(shape, dtype, first.device, None, first.fake_mode) for shape in shapes
-        ]
+        dtype = np.result_type(*(array.dtype for array in given))
+        shapes = _shapes(operator, arrays, [array.shape for array in given])
+        outputs = [given[0].new_empty(shape, dtype) for shape in shapes]
         return tuple(outputs) if schema.returns_tuple else outputs[0]
 
-    return fake
+    return of_metadata(fake)
 
 
 def _shapes(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+import numpy as np
+
 from gpuops.conventions import returned_arguments
 from gpuops.dispatch import ambient, intercepted, register_wrapper
-from gpuops.errors import DeviceError, FakeMixError, Location, NoFakeError, describe, location_of
+from gpuops.errors import DeviceError, FakeMixError, NoFakeError, describe
 from gpuops.opaque import opaque_kind
 from gpuops.opaque_fakes import fake_of
 from gpuops.register import FAKE
@@ -16,6 +18,7 @@ from gpuops.transforms.fake.array import FakeArray
 from gpuops.transforms.fake.context import LEVEL, FakeContext
 from gpuops.transforms.fake.gufunc import gufunc_fake
 from gpuops.transforms.fake.outputs import check_outputs, name_dynamic_sizes
+from gpuops.transforms.fake.remembered import key_of, remember
 
 __all__ = ["interpret"]
 
@@ -38,11 +41,12 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
     if plan is None:
         plan = operator.memo["fake"] = _Plan(operator)
     mode = device = None
-    for value in plan.arrays(args, kwargs):
+    arrays = args if plan.only_arrays else plan.arrays(args, kwargs)
+    for value in arrays:
         if type(value) is not FakeArray:
             if value is None:
                 continue
-            _fail_mixed(operator, args, kwargs)
+            return interpret(operator, *_with_numbers(operator, args, kwargs))
         if value._device is not device:
             if device is not None:
                 _fail_devices(operator, args, kwargs)
@@ -57,11 +61,39 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
 
     entry = registry.rule(operator, FAKE)
     fake = plan.own if entry is None else entry.value
+    remembered = getattr(fake, "remembered", None)
+    if remembered is None or device is None:
+        return _run(operator, plan, fake, mode, args, kwargs, arrays)
+    key = key_of((*args, *kwargs.values()) if kwargs else args)
+    try:
+        found = remembered.get(key)
+    except TypeError:  # a symbolic size, which has no hash
+        return _run(operator, plan, fake, mode, args, kwargs, arrays)
+    if found is not None:
+        shape, dtype, strides, is_view, writeable = found
+        if is_view:
+            return arrays[0].new_view(shape, strides, dtype, writeable=writeable)
+        return FakeArray.raw(shape, dtype, device, strides, mode)
+    out = _run(operator, plan, fake, mode, args, kwargs, arrays)
+    if type(out) is FakeArray and out._device is device:
+        remember(remembered, key, out, arrays)
+    return out
+
+
+def _run(
+    operator: Operator,
+    plan: _Plan,
+    fake: Callable[..., Any] | None,
+    mode: Any,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    arrays: Sequence[Any],
+) -> Any:
+    """Run a fake kernel in its context and check what it returned."""
     if fake is None:
         fake = _default_fake(operator)
-    elif entry is None and plan.returns_arguments:
+    elif fake is plan.own and plan.returns_arguments:
         return fake(*args, **kwargs)
-
     context = FakeContext(operator, fake, mode)
     if plan.opaque:
         args, kwargs = plan.hide_opaque(args, kwargs)
@@ -76,7 +108,7 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
         name_dynamic_sizes(context, out)
     # The usual case: one array, and it is a new one.
     if plan.one_array and type(out) is FakeArray and out._base is None:
-        for value in args:
+        for value in arrays:
             if value is out:
                 break
         else:
@@ -87,7 +119,7 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
 class _Plan:
     """What is the same for all fake calls of an operator."""
 
-    __slots__ = ("arrays", "one_array", "opaque", "own", "returns_arguments")
+    __slots__ = ("arrays", "one_array", "only_arrays", "opaque", "own", "returns_arguments")
 
     def __init__(self, operator: Operator) -> None:
         schema = operator.schema
@@ -98,13 +130,14 @@ class _Plan:
             for i, p in enumerate(schema.parameters)
             if opaque_kind(p.type.base) == "reference"
         }
+        self.only_arrays = all(
+            p.type.is_array and not p.type.is_list and not p.kwarg_only for p in schema.parameters
+        )
         self.one_array = (
             len(schema.returns) == 1
             and not schema.returns_tuple
             and schema.returns[0].type.is_plain_array
             and schema.returns[0].alias is None
-            and not schema.keyword_only
-            and not any(p.type.is_list for p in schema.array_parameters)
         )
         self.returns_arguments = True
         self.own: Callable[..., Any] | None = None
@@ -198,6 +231,31 @@ def _fail_without_fake(operator: Operator) -> NoReturn:
     )
 
 
+def _with_numbers(
+    operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments with fakes for 0-d NumPy arrays: those are what NumPy's numbers became.
+
+    Raises:
+        FakeMixError: there are other real arrays among them, or no fakes.
+    """
+    arrays = [array for _, array in _named_arrays(operator, args, kwargs)]
+    fakes = [array for array in arrays if type(array) is FakeArray]
+    real = [array for array in arrays if type(array) is not FakeArray]
+    if not fakes or any(type(array) is not np.ndarray or array.ndim for array in real):
+        _fail_mixed(operator, args, kwargs)
+    like = fakes[0]
+
+    def faked(value: Any) -> Any:
+        if type(value) is list:
+            return [faked(item) for item in value]
+        if type(value) is np.ndarray:
+            return FakeArray.raw((), value.dtype, like.device, None, like.fake_mode)
+        return value
+
+    return [faked(value) for value in args], {k: faked(v) for k, v in kwargs.items()}
+
+
 # -- arguments that do not go together -------------------------------------------------------------
 
 
@@ -243,12 +301,6 @@ def _fail_devices(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any
         f"{operator.qualname}: expected all arrays to be on the same device, but {listed}. "
         f"Declared as {operator.declaration}"
     )
-
-
-def place_of(fake: Any, operator: Operator) -> Location:
-    """Where a fake kernel was written."""
-    entry = registry.rule(operator, FAKE)
-    return location_of(fake) or (operator.location if entry is None else entry.location)
 
 
 register_wrapper(FakeArray, interpret, LEVEL)

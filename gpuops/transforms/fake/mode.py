@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,17 @@ from gpuops.symbols import ShapeEnv
 from gpuops.transforms.fake import interpreter
 from gpuops.transforms.fake.array import FakeArray
 from gpuops.transforms.fake.context import LEVEL
-from gpuops.transforms.fake.layout import ALIGNED, OWNDATA, WRITEABLE
+from gpuops.transforms.fake.layout import ALIGNED, OWNDATA, WRITEABLE, contiguous_strides
 
 __all__ = ["FakeMode"]
 
 _OWN_ENV: Any = object()
+
+# The ``with`` blocks of modes that this thread or task is in. Not in the modes: several threads may
+# be in a block of one.
+_blocks: ContextVar[tuple[AbstractContextManager[None], ...]] = ContextVar(
+    "gpuops_fake_blocks", default=()
+)
 
 
 class FakeMode:
@@ -29,7 +36,8 @@ class FakeMode:
 
     In the block, operators that create arrays give fakes; an operator that is given a real array
     says that it has to be converted. Fakes of one mode share the symbols of its `ShapeEnv`. A mode
-    may be entered several times, also within itself.
+    may be entered several times, also within itself and in several threads; a block concerns its
+    own thread or task only, though calls of others take the slow path meanwhile.
 
     Args:
         shape_env: where the symbols of sizes that depend on data are kept; by default a new
@@ -52,7 +60,6 @@ class FakeMode:
     def __init__(self, shape_env: ShapeEnv | None = _OWN_ENV) -> None:
         self.shape_env = ShapeEnv() if shape_env is _OWN_ENV else shape_env
         self._fakes: dict[int, tuple[weakref.ref[Any], FakeArray]] = {}
-        self._blocks: list[AbstractContextManager[None]] = []
 
     @property
     def mode(self) -> FakeMode:
@@ -104,7 +111,11 @@ class FakeMode:
         bits |= WRITEABLE * bool(getattr(flags, "writeable", True))
         bits |= ALIGNED * bool(getattr(flags, "aligned", True))
         device = kind.device_of(array)
-        return FakeArray.raw(tuple(shape), array.dtype, device, tuple(array.strides), self, bits)
+        strides: tuple[int, ...] | None = tuple(array.strides)
+        # None stands for them, so that fakes of the usual layout are all alike.
+        if strides == contiguous_strides(shape, array.dtype.itemsize):
+            strides = None
+        return FakeArray.raw(tuple(shape), array.dtype, device, strides, self, bits)
 
     def interpret(self, operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run an operator's fake; see `gpuops.dispatch.Ambient`."""
@@ -113,8 +124,10 @@ class FakeMode:
     def __enter__(self) -> FakeMode:
         block = entered(self)
         block.__enter__()
-        self._blocks.append(block)
+        _blocks.set((*_blocks.get(), block))
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
-        self._blocks.pop().__exit__(*exc_info)
+        *outer, block = _blocks.get()
+        _blocks.set(tuple(outer))
+        block.__exit__(*exc_info)

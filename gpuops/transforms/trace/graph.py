@@ -87,6 +87,7 @@ class Graph:
         self.env = env
         self.tracing_mode = tracing_mode
         self.objects: dict[str, Any] = {}
+        self._has_fixed = not all(isinstance(argument, Ref) for argument in arguments)
         self.nodes = _alive(nodes, outputs, sources)
         kept = {id(owner) for ref in self._refs() for owner in _owners(ref)}
         self.constants = [constant for constant in constants if id(constant) in kept]
@@ -143,7 +144,7 @@ class Graph:
                 f"the graph takes {len(self.parameters)} arguments "
                 f"({', '.join(self.parameters)}), {len(args)} were given"
             )
-        if self._fixed:
+        if self._has_fixed:
             self._check_arguments(args)
         function = self._function or self._build()
         if not self._has_surroundings:
@@ -179,11 +180,6 @@ class Graph:
         from gpuops.cuda.graphs import capture  # a host without a GPU has no use for it
 
         return capture(self, args)
-
-    @property
-    def _fixed(self) -> bool:
-        """Whether there are arguments that are no arrays themselves."""
-        return any(not isinstance(argument, Ref) for argument in self.arguments)
 
     def _check_arguments(self, args: tuple[Any, ...]) -> None:
         """Check the structure of arguments, and those that are fixed in the graph."""

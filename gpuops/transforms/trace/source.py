@@ -184,7 +184,8 @@ class Writer:
             self.globals[name] = operator.call
             return name
         self._imports.add("ops")
-        overload = f".{operator.overload}" if operator.overload else ""
+        several = len(registry.overloads(operator.namespace, operator.name)) > 1
+        overload = f".{operator.overload or 'default'}" if several or operator.overload else ""
         text = f"ops.{operator.namespace}.{operator.name}{overload}"
         # An operator's name may be a keyword ("lambda"), which no attribute can be.
         if keyword.iskeyword(operator.name):

@@ -13,7 +13,8 @@ from gpuops.devices import Device
 from gpuops.errors import GpuopsError, GraphError, Location, describe
 from gpuops.registry import registry
 from gpuops.symbols import Condition, ShapeEnv, Symbol, is_symbolic
-from gpuops.symbols.algebra import parse, sympy
+from gpuops.symbols._sympy import sympy
+from gpuops.symbols.algebra import parse
 from gpuops.symbols.algebra import text as expr_text
 from gpuops.transforms.trace.nodes import ArrayMeta, Constant, Input, Node, Ref, SizeSource
 from gpuops.transforms.trace.objects import Expected, Member, ObjectInput

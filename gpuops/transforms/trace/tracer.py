@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
+from gpuops.conventions import returned_arguments
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
 from gpuops.dispatch import ambient, entered, register_wrapper
@@ -16,7 +17,8 @@ from gpuops.opaque import is_opaque_type
 from gpuops.opaque_fakes import real_of
 from gpuops.registry import Operator, registry
 from gpuops.symbols import ShapeEnv, SymInt, is_symbolic, known_equal, product
-from gpuops.symbols.algebra import evaluate, sympy
+from gpuops.symbols._sympy import sympy
+from gpuops.symbols.algebra import evaluate
 from gpuops.transforms.fake import FakeArray, FakeMode
 from gpuops.transforms.trace.array import TracingArray
 from gpuops.transforms.trace.graph import Graph
@@ -96,8 +98,12 @@ class Tracer:
         self.active = True
         self.outer = ambient.get()
         self.mode: FakeMode | None = None
+        fakes = [leaf for _, leaf in leaves(args) if type(leaf) is FakeArray]
+        if fakes and tracing_mode == "real":
+            self.tracing_mode = tracing_mode = "fake"  # there is nothing real to run
         if tracing_mode != "real":
-            self.mode = _mode_of(args) or FakeMode()
+            modes = [fake.fake_mode for fake in fakes if fake.fake_mode is not None]
+            self.mode = modes[0] if modes else FakeMode()
         env = None if self.mode is None else self.mode.shape_env
         self.env = ShapeEnv() if env is None else env
         self._conditions_before = len(self.env.conditions)
@@ -217,6 +223,14 @@ class Tracer:
         finally:
             ambient.reset(token)
         self.nodes.append(node)
+        returned = returned_arguments(operator.schema, operator.tags)
+        if returned:
+            # In-place and out operators: the very arrays that were passed.
+            names = [parameter.name for parameter in operator.schema.parameters]
+            given = dict(zip(names, (*args, *kwargs.values()), strict=True))
+            arrays = [given[parameter.name] for parameter in returned]
+            node.outputs = tuple(map(ArrayMeta.of, arrays))
+            return tuple(arrays) if operator.schema.returns_tuple else arrays[0]
         return self._wrap(node, out, known)
 
     def _value(self, operator: Operator, leaf: Any, known: dict[int, TracingArray]) -> Any:
@@ -279,7 +293,9 @@ class Tracer:
         values = out if schema.returns_tuple else (out,) if schema.returns else ()
         wrapped, metas = [], []
         for index, value in enumerate(values):
-            meta, result = self._wrap_one(node, (index,), value, known)
+            # An argument comes back only where the schema says so.
+            arguments = known if schema.returns[index].alias is not None else {}
+            meta, result = self._wrap_one(node, (index,), value, arguments)
             wrapped.append(result)
             metas.append(meta)
         node.outputs = tuple(metas)
@@ -349,14 +365,6 @@ class Tracer:
                 self._names |= names
                 return name
         raise AssertionError("there are always more names")
-
-
-def _mode_of(args: tuple[Any, ...]) -> FakeMode | None:
-    for _, leaf in leaves(args):
-        if type(leaf) is FakeArray and leaf.fake_mode is not None:
-            mode: FakeMode = leaf.fake_mode
-            return mode
-    return None
 
 
 def _symbolic_strides(fake: FakeArray, sizes: tuple[SymInt, ...]) -> tuple[Any, ...] | None:

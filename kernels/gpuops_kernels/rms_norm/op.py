@@ -10,6 +10,9 @@ from gpuops import Array, custom_op, get_ctx
 
 __all__ = ["check", "rms_norm"]
 
+# As dtypes and not as classes, which every comparison would have to make a dtype of.
+_DTYPES = tuple(map(np.dtype, ("float16", "float32", "float64")))
+
 
 def check(x: Any, weight: Any) -> None:
     """Refuse what no kernel computes.
@@ -27,7 +30,7 @@ def check(x: Any, weight: Any) -> None:
 
 
 def _check_dtypes(x: Any, weight: Any) -> None:
-    if x.dtype not in (np.float16, np.float32, np.float64):
+    if x.dtype not in _DTYPES:
         raise TypeError(f"rms_norm: x must be float16, float32 or float64, got {x.dtype}")
     if weight.dtype != x.dtype:
         raise TypeError(f"rms_norm: weight must be {x.dtype} like x, got {weight.dtype}")

@@ -10,6 +10,9 @@ from gpuops import Array, custom_op, get_ctx
 
 __all__ = ["check", "silu_mul"]
 
+# As dtypes and not as classes, which every comparison would have to make a dtype of.
+_DTYPES = tuple(map(np.dtype, ("float16", "float32", "float64")))
+
 
 def check(gate: Any, up: Any) -> None:
     """Refuse what no kernel computes.
@@ -24,7 +27,7 @@ def check(gate: Any, up: Any) -> None:
 
 
 def _check_dtypes(gate: Any, up: Any) -> None:
-    if gate.dtype not in (np.float16, np.float32, np.float64):
+    if gate.dtype not in _DTYPES:
         raise TypeError(f"silu_mul: gate must be float16, float32 or float64, got {gate.dtype}")
     if up.dtype != gate.dtype:
         raise TypeError(f"silu_mul: up must be {gate.dtype} like gate, got {up.dtype}")
