@@ -186,8 +186,8 @@ class _Cublas:
             self._blas: Any = importlib.import_module("cupy_backends.cuda.libs.cublas")
         except ImportError as error:
             raise DeviceError(
-                "cuBLAS is not installed: pip install nvidia-cublas-cu12 (or -cu13), or "
-                f"'cupy-cuda12x[ctk]' ({error})"
+                "cuBLAS is not installed: pip install 'gpuops[cublas12]' or 'gpuops[cublas13]' "
+                f"({error})"
             ) from error
         # Host memory that outlives every call; the pointer mode is that of a new context.
         self._scalars = {
