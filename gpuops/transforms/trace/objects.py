@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, NoReturn
 
 from gpuops import external_objects
@@ -41,7 +42,8 @@ class Expected:
     Attributes:
         type: the name of its class in schemas.
         guards: what its class's ``guard_fn`` gave; see `gpuops.opaque.guard_values`.
-        reads: the members whose real values were read while tracing.
+        reads: the members whose real values were read while tracing: ``"size"``, and of a member
+            that is an opaque object itself ``"inner.size"``.
     """
 
     type: str
@@ -58,7 +60,10 @@ class Expected:
         if cls is None or not isinstance(value, cls) or is_fake(value):
             raise GraphError(f"{what} must be a {self.type}, got {describe(value)}")
         for name, expected in self.reads.items():
-            found = getattr(value, name, None)
+            try:
+                found = attrgetter(name)(value)
+            except AttributeError as error:
+                found = error
             if not (found is expected or found == expected):
                 raise GraphError(
                     f"{what} had {name} = {expected!r} when the graph was traced, and it is fixed "
@@ -295,10 +300,23 @@ class Objects:
             yield
         finally:
             reads.reset(token)
-            for real, name, value in seen:
-                for known, owner in list(self._owners.values()):
-                    if real_of(known) is real and isinstance(owner, (ObjectInput, External)):
-                        owner.expected.reads.setdefault(name, value)
+            for fake, name, value in seen:
+                self._note_read(fake, name, value)
+
+    def _note_read(self, fake: Any, name: str, value: Any) -> None:
+        """Note with an object of the graph what was read of it, or of a member of it."""
+        while (nested := member_path(fake)) is not None:
+            fake, attribute = nested
+            name = f"{attribute}.{name}"
+        for known, owner in list(self._owners.values()):
+            if real_of(known) is not real_of(fake):
+                continue
+            path = name
+            while isinstance(owner, Member):
+                path = f"{owner.attribute}.{path}"
+                owner = owner.parent
+            if isinstance(owner, (ObjectInput, External)):
+                owner.expected.reads.setdefault(path, value)
 
 
 CURRENT_STREAM = "current_stream()"
