@@ -9,7 +9,7 @@ import pytest
 
 import gpuops
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def test_the_examples_of_fakes_and_tracing_run() -> None:
