@@ -21,6 +21,7 @@ COPY --from=build /opt/gpuops /opt/gpuops
 RUN useradd --system --create-home --uid 10001 gpuops \
     && mkdir --mode=1777 /var/cache/gpuops
 ENV PATH=/opt/gpuops/bin:$PATH \
+    GPUOPS_CACHE_DIR=/var/cache/gpuops/cuda \
     CUPY_CACHE_DIR=/var/cache/gpuops/cupy \
     NUMBA_CACHE_DIR=/var/cache/gpuops/numba \
     MPLCONFIGDIR=/var/cache/gpuops/matplotlib

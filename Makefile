@@ -67,8 +67,9 @@ bench: .venv/.peers
 	$(PY) -m pytest bench -o python_files=bench_call.py -o addopts=--import-mode=importlib -q -rs \
 	    --benchmark-only --benchmark-quiet --benchmark-json=bench-out/calls.json \
 	  && $(PY) -m bench.report bench-out/calls.json || status=1; \
+	$(PY) bench/bench_pack.py --json bench-out/pack.json || status=1; \
+	$(PY) bench/bench_random.py --json bench-out/random.json || status=1; \
 	$(PY) -m bench.bench_fake || status=1; \
-	$(if $(wildcard bench/bench_pack.py),$(PY) bench/bench_pack.py || status=1;) \
 	$(PY) -m gpuops.cli bench --out bench-out || status=1; \
 	exit $$status
 

@@ -12,25 +12,31 @@ array([3., 3.])
 
 from typing import TYPE_CHECKING, Any
 
-from gpuops import cuda as cuda
 from gpuops import ops as ops
 from gpuops.annotations import Array, DType, Scalar
 from gpuops.debug import debug
 from gpuops.devices import Device, device_of
 from gpuops.dispatch import register_wrapper
+from gpuops.effects import EffectType, register_effect
 from gpuops.errors import (
     AliasError,
     ArgumentError,
+    DeadObjectError,
     DeviceError,
     DynamicShapeError,
+    EffectError,
+    ExternalObjectError,
     FakeContextError,
     FakeDataError,
+    FakeIndexError,
     FakeMixError,
     GpuopsError,
     GraphError,
     MutationError,
     NoFakeError,
     NoKernelError,
+    OpaqueAccessError,
+    OpaqueTypeError,
     OperatorNotFoundError,
     OverloadError,
     RegistrationError,
@@ -38,25 +44,27 @@ from gpuops.errors import (
     SchemaError,
     ShapeError,
     StaleOperatorError,
+    SymbolsNotInstalledError,
     TraceError,
     UnknownSizeError,
+    UsageError,
 )
 from gpuops.infer import infer_schema
 from gpuops.library import Library
+from gpuops.lookup import get_kernel, set_kernel_enabled
 from gpuops.op import (
     CustomOp,
     custom_op,
     define,
-    get_kernel,
     impl,
     load_library,
     operators,
     register_fake,
     register_kernel,
-    set_kernel_enabled,
 )
-from gpuops.opaque import is_opaque_type, register_opaque_type
+from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaque_type
 from gpuops.packs import load_packs
+from gpuops.payload import OpaqueObject, get_payload, make_opaque, set_payload
 from gpuops.registry import Operator, Registration, fallthrough_kernel
 from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
@@ -65,7 +73,11 @@ from gpuops.tags import Tag
 from gpuops.versions import array_version
 
 if TYPE_CHECKING:
+    from gpuops import cuda as cuda
+    from gpuops import external_objects as external_objects
+    from gpuops import random as random
     from gpuops import xp as xp
+    from gpuops.cuda.transfer import asarray as asarray
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
     from gpuops.transforms.trace import Graph, trace
 
@@ -76,7 +88,11 @@ _LAZY = {
     "FakeArray": "gpuops.transforms.fake",
     "FakeMode": "gpuops.transforms.fake",
     "Graph": "gpuops.transforms.trace",
+    "asarray": "gpuops.cuda.transfer",
+    "cuda": "gpuops.cuda",
+    "external_objects": "gpuops.external_objects",
     "get_ctx": "gpuops.transforms.fake",
+    "random": "gpuops.random",
     "trace": "gpuops.transforms.trace",
 }
 
@@ -91,7 +107,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    value = globals()[name] = getattr(importlib.import_module(module), name)
+    found = importlib.import_module(module)
+    value = globals()[name] = found if module == f"gpuops.{name}" else getattr(found, name)
     return value
 
 
@@ -105,21 +122,31 @@ __all__ = [
     "Array",
     "CustomOp",
     "DType",
+    "DeadObjectError",
     "Device",
     "DeviceError",
     "DynamicShapeError",
+    "EffectError",
+    "EffectType",
+    "ExternalObjectError",
     "FakeArray",
     "FakeContextError",
     "FakeDataError",
+    "FakeIndexError",
     "FakeMixError",
     "FakeMode",
     "GpuopsError",
     "Graph",
     "GraphError",
     "Library",
+    "MemberType",
     "MutationError",
     "NoFakeError",
     "NoKernelError",
+    "OpaqueAccessError",
+    "OpaqueBase",
+    "OpaqueObject",
+    "OpaqueTypeError",
     "Operator",
     "OperatorNotFoundError",
     "OverloadError",
@@ -134,32 +161,41 @@ __all__ = [
     "ShapeError",
     "StaleOperatorError",
     "SymInt",
+    "SymbolsNotInstalledError",
     "Tag",
+    "UsageError",
     "TraceError",
     "UnknownSizeError",
     "array_version",
+    "asarray",
     "cuda",
     "custom_op",
     "debug",
     "define",
     "device_of",
+    "external_objects",
     "fallthrough_kernel",
     "get_ctx",
     "get_kernel",
+    "get_payload",
     "impl",
     "infer_schema",
     "is_functional",
     "is_opaque_type",
     "load_library",
     "load_packs",
+    "make_opaque",
     "operators",
     "ops",
     "parse_schema",
+    "random",
+    "register_effect",
     "register_fake",
     "register_kernel",
     "register_opaque_type",
     "register_wrapper",
     "set_kernel_enabled",
+    "set_payload",
     "trace",
     "xp",
 ]

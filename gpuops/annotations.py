@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from gpuops.errors import UsageError
+
 __all__ = ["Array", "DType", "Scalar"]
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ else:
         """An array of any library that gpuops knows: the type hint for array parameters."""
 
         def __new__(cls, *args: object, **kwargs: object) -> Any:
-            raise TypeError(
+            raise UsageError(
                 "gpuops.Array is a type hint, not a constructor: make arrays with NumPy or CuPy"
             )
 

@@ -10,12 +10,16 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from gpuops.devices import Device, device_of
 from gpuops.errors import GpuopsError
+from gpuops.opaque import is_opaque_type
+from gpuops.register import device_parameter
 from gpuops.registry import Operator, as_operator
 
 __all__ = [
@@ -24,6 +28,7 @@ __all__ = [
     "Case",
     "CaseError",
     "OperatorCases",
+    "arguments_on",
     "has_cases",
     "load_cases",
 ]
@@ -53,7 +58,8 @@ class Case:
     Attributes:
         id: short, unique within the operator, such as ``"2d-strided-float16"``.
         build: makes the arguments, ``build(rng) -> (args, kwargs)``, from a
-            ``numpy.random.Generator``; the same generator state gives the same arguments.
+            ``numpy.random.Generator``; the same generator state gives the same arguments. They are
+            made anew for each of two calls that are compared: a call may change what it is given.
         reference: what the result is compared with, called with the same arguments; None is the
             operator's default kernel.
         tolerance: ``(rtol, atol)`` as in ``numpy.isclose`` by dtype name, for the dtypes in which
@@ -100,6 +106,64 @@ class OperatorCases:
 
     cases: tuple[Case, ...]
     bench: tuple[BenchShape, ...]
+
+
+def arguments_on(
+    op: Any,
+    arguments: Arguments,
+    device: str | Device,
+    *,
+    move: Callable[[Any], Any] | None = None,
+) -> Arguments:
+    """The arguments of a case for a call on a device.
+
+    Arrays are moved there, in lists too, and so is what has an opaque type and a method ``to``,
+    such as `gpuops.random.RNGState`. An operator without arrays is told the device.
+
+    Args:
+        op: an operator or its name.
+        arguments: what `Case.build` made.
+        device: where the operator is to run.
+        move: how an array gets there; by `gpuops.asarray` if it is None.
+
+    Raises:
+        DeviceError: there is no such device.
+
+    Example:
+        >>> import gpuops
+        >>> @gpuops.custom_op("cases_doc::zeros", mutates_args=())
+        ... def zeros(n: int, device: gpuops.Device) -> gpuops.Array:
+        ...     return np.zeros(n)
+        >>> arguments_on(zeros, ((3,), {}), "cpu")
+        ((3,), {'device': Device('cpu')})
+        >>> zeros.undo()
+    """
+    schema = as_operator(op).schema
+    place = partial(_place, device=Device(device), move=move or _mover(device))
+    args, kwargs = arguments
+    args, kwargs = tuple(map(place, args)), {name: place(v) for name, v in kwargs.items()}
+    chooser = None if schema.array_parameters else device_parameter(schema)
+    if chooser is not None:
+        index = [parameter.name for parameter in schema.parameters].index(chooser)
+        if index < len(args):
+            args = (*args[:index], Device(device), *args[index + 1 :])
+        else:
+            kwargs[chooser] = Device(device)
+    return args, kwargs
+
+
+def _mover(device: str | Device) -> Callable[[Any], Any]:
+    from gpuops.cuda.transfer import asarray
+
+    return partial(asarray, device=device)
+
+
+def _place(value: Any, device: Device, move: Callable[[Any], Any]) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)([_place(item, device, move) for item in value])
+    if device_of(value) is not None:
+        return move(value)
+    return value.to(device) if is_opaque_type(type(value)) and hasattr(value, "to") else value
 
 
 def has_cases(op: Any) -> bool:

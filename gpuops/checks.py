@@ -1,4 +1,4 @@
-"""What debug mode checks on every call: undeclared mutation and aliasing.
+"""What debug mode checks on every call: undeclared mutation, aliasing, outputs on another device.
 
 The contract is `gpuops.memory.shares_memory`'s: an output is fresh, sharing its allocation neither
 with an input nor with another output, except where the schema's alias annotations say so; and an
@@ -13,15 +13,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuops.convert import Arguments, Found
-from gpuops.devices import array_kind
-from gpuops.errors import AliasError, MutationError, describe
+from gpuops.devices import array_kind, device_of
+from gpuops.errors import AliasError, MutationError, ReturnError, describe
 from gpuops.memory import byte_range, shares_memory
 from gpuops.registry import Operator
 from gpuops.schema import Alias
 
-__all__ = ["Inspection", "check_aliases", "enabled", "state"]
+__all__ = ["Inspection", "check_aliases", "check_devices", "enabled", "state"]
 
-_FROM_ENVIRONMENT = os.environ.get("GPUOPS_DEBUG", "") not in ("", "0")
+_FROM_ENVIRONMENT = os.environ.get("GPUOPS_DEBUG", "").strip().lower() not in (
+    "",
+    "0",
+    "false",
+    "no",
+    "off",
+)
 
 enabled: ContextVar[bool] = ContextVar("gpuops_debug", default=_FROM_ENVIRONMENT)
 """Whether calls of this context are checked."""
@@ -91,9 +97,11 @@ class Inspection:
         Raises:
             MutationError: an argument changed that is not declared as mutated.
             AliasError: an output shares memory with an argument or another output.
+            ReturnError: an output is on another device than the arguments.
         """
         for snapshot in self.snapshots:
             snapshot.check(self.operator, self.kernel)
+        check_devices(self.operator, self.arrays, outputs, self.kernel)
         check_aliases(self.operator, self.arrays, outputs, self.kernel)
 
 
@@ -103,6 +111,25 @@ class _Output:
     index: int
     array: Any
     alias: Alias | None
+
+
+def check_devices(operator: Operator, arrays: list[Found], outputs: Any, kernel: str) -> None:
+    """Check that outputs are on the device of the arguments, the index included.
+
+    Raises:
+        ReturnError: naming the output, both devices, the operator and the kernel.
+    """
+    if not arrays:
+        return
+    expected = device_of(arrays[0].array)
+    for output in _outputs(operator, outputs):
+        device = device_of(output.array)
+        if device is not expected:
+            raise ReturnError(
+                f"{operator.qualname}: {output.name} is on {device}, but {arrays[0].name!r} and "
+                f"with it the call are on {expected}. Kernel {kernel}. "
+                f"Declared as {operator.declaration}"
+            )
 
 
 def check_aliases(operator: Operator, arrays: list[Found], outputs: Any, kernel: str) -> None:

@@ -25,6 +25,7 @@ import linecache
 import types
 import weakref
 from collections.abc import Callable
+from enum import Enum
 from itertools import count
 from keyword import iskeyword
 from typing import Any
@@ -34,7 +35,7 @@ import numpy as np
 from gpuops import opaque
 from gpuops.conventions import returned_arguments
 from gpuops.devices import Device
-from gpuops.ops import call_name
+from gpuops.namespaces import call_name
 from gpuops.register import device_parameter
 from gpuops.registry import Operator
 from gpuops.schema import ORDERS, Parameter, Type
@@ -55,12 +56,15 @@ class CallTable:
     def __init__(self, operator: Operator) -> None:
         self.operator = operator
         self.schema = operator.schema
-        self.function_name = operator.name + ("_" if iskeyword(operator.name) else "")
+        unusable = iskeyword(operator.name) or operator.name == "__debug__"
+        self.function_name = operator.name + ("_" if unusable else "")
         self._taken = {parameter.name for parameter in self.schema.parameters}
         self._taken.add(self.function_name)
         self._names: dict[str, str] = {}
         # What the fixed names stand for; the kernels are filled in by dispatch.
         self.globals: dict[str, Any] = {}
+        # What stands in the place of a kernel that calls cannot go to quickly.
+        self.unquick: Callable[..., Any] | None = None
 
     def name(self, wanted: str, value: Any = None) -> str:
         """A global's name in the source; its value is set the first time."""
@@ -111,11 +115,7 @@ def _source(table: CallTable) -> str:
         conditions += [test for p in schema.parameters if (test := _test(table, p, "", ""))]
         lines += _branch(table, "default", None, conditions, passed)
     call = f"{table.name('slow')}({_passed(table, quick=False)})"
-    if schema.mutated:
-        out = _local(table, "out")
-        lines += [f"    {out} = {call}", *_bump(table, "    "), f"    return {out}"]
-    else:
-        lines.append(f"    return {call}")
+    lines.append(f"    return {call}")
     return "\n".join(lines) + "\n"
 
 
@@ -232,7 +232,18 @@ def _item_test(table: CallTable, name: str, type_: Type, array: str) -> str:
     if base == "order":
         orders = table.name("orders", frozenset(ORDERS))
         return f"({kind} is {table.name('str', str)} and {name} in {orders})"
-    return f"{kind} is {table.name('opaque_' + base.replace('.', '_'), opaque.opaque_class(base))}"
+    cls = opaque.opaque_class(base)
+    if cls is None:
+        return "False"  # the class is gone; the slow path says so
+    known = table.name(f"opaque_{_word(base)}", cls)
+    if issubclass(cls, Enum) and list(cls):
+        return f"{kind} is {known}"  # an enumeration with members has no subclasses
+    return f"({kind} is {known} or {table.name('issubclass', issubclass)}({kind}, {known}))"
+
+
+def _word(base: str) -> str:
+    """A type's name as part of another name, different for every type: ``a.b`` is not ``a_b``."""
+    return base.replace("_", "__").replace(".", "_dot_")
 
 
 def _list_test(table: CallTable, name: str, type_: Type, device: str, array: str) -> str:
@@ -242,8 +253,10 @@ def _list_test(table: CallTable, name: str, type_: Type, device: str, array: str
     if type_.is_array:
         only = table.name(f"only_{array}{'_or_none' if type_.item_optional else ''}")
     else:
-        allowed = _exact_types(type_.item)
-        only = table.name(f"only_{type_.base.replace('.', '_')}", allowed.issuperset)
+        allowed = _exact_types(type_.item).issuperset
+        # Apart from the names for arrays, which an opaque type may be called as.
+        kinds = "opaque_" * type_.is_opaque + _word(type_.base)
+        only = table.name(f"only_{kinds}{'_or_none' if type_.item_optional else ''}", allowed)
     items = f"{only}({table.name('map', map)}({table.name('type', type)}, {name}))"
     return f"({kind}{length} and {items})"
 

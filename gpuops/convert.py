@@ -19,14 +19,14 @@ from gpuops.conventions import returned_arguments
 from gpuops.devices import ArrayKind, Device, array_kind
 from gpuops.errors import AliasError, ArgumentError, DeviceError, ReturnError, describe
 from gpuops.registry import Operator
-from gpuops.schema import ORDERS, Parameter, Type
+from gpuops.schema import NUMBERS, ORDERS, Parameter, Type
 from gpuops.symbols import SymInt
 from gpuops.tags import Tag
 
 __all__ = ["Arguments", "Found", "convert_outputs", "is_exact", "wrapper_types"]
 
-wrapper_types: dict[type, Any] = {}
-"""Exact type -> what dispatch knows of it, for arrays that an interpreter handles."""
+wrapper_types: dict[type, tuple[Any, ...]] = {}
+"""Exact type -> what dispatch knows of it, the one in force last, for types with interpreters."""
 
 
 class Mismatch(Exception):
@@ -112,7 +112,7 @@ class Arguments:
 
     def _list(self, parameter: Parameter, value: Any) -> list[Any]:
         type_ = parameter.type
-        if type_.size is not None and not type_.is_array and _is_number(value):
+        if type_.size is not None and type_.is_number and _is_number(value):
             return [convert_number(type_.base, value)] * type_.size
         items = _items(type_, value)
         if type_.size is not None and len(items) != type_.size:
@@ -215,6 +215,8 @@ def convert_number(base: str, value: Any) -> Any:
     converter = _CONVERTERS.get(base)
     if converter is None:
         return _to_opaque(base, value)
+    if base not in NUMBERS:
+        return converter(value)
     if array_kind(type(value)) is not None:
         if value.ndim != 0:
             raise Mismatch(f"got {describe(value)}; only a 0-d array can stand for a number")
@@ -229,9 +231,13 @@ def _to_int(value: Any) -> int | SymInt:
         return int(value)
     if type(value) is SymInt:
         return value
-    if not isinstance(value, (float, complex, str)) and hasattr(type(value), "__index__"):
+    # An array of another class has `__index__` too, for what it would say if it held one integer.
+    if isinstance(value, (float, complex, str, np.ndarray)) or not hasattr(value, "__index__"):
+        raise Mismatch(f"got {describe(value)}")
+    try:
         return operators.index(value)
-    raise Mismatch(f"got {describe(value)}")
+    except TypeError as error:
+        raise Mismatch(f"got {describe(value)} ({error})") from None
 
 
 def _to_float(value: Any) -> float:
@@ -408,7 +414,7 @@ def convert_outputs(
 
 def _culprit(operator: Operator, device_type: str | None) -> str:
     """The kernel and the declaration that disagree, each with its place."""
-    kernel = operator.kernel(device_type) or operator.kernel(None)
+    kernel = operator.effective_kernel(device_type)
     ran = f"The kernel is {kernel}. " if kernel is not None else ""
     return f"{ran}Declared as {operator.declaration}"
 
@@ -438,7 +444,7 @@ def _output(type_: Type, value: Any, device_type: str | None) -> Any:
     if kind is None:
         if type(value) in wrapper_types:
             return value
-        raise Mismatch(f"got {describe(value)}")
+        raise Mismatch(f"got {describe(value)}{_array_hint(value)}")
     if device_type is not None and kind.device_type != device_type:
         raise Mismatch(
             f"got {describe(value)} on {kind.device_type!r}, expected an array on {device_type!r}"

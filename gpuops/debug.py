@@ -16,9 +16,10 @@ def debug(enabled: bool = True) -> Iterator[None]:
     """Check every operator call made in the block, in this thread or task.
 
     A call then fails if its kernel changed an argument that the operator does not declare as
-    mutated, or returned an array that shares memory with an argument or with another output. The
-    arguments are copied for that, so a call costs far more than a call. The environment variable
-    ``GPUOPS_DEBUG=1`` does the same for the whole process.
+    mutated, or returned an array that shares memory with an argument or with another output, or
+    that is on another device than the arguments. The arguments are copied for that, so a call
+    costs far more than a call. The environment variable ``GPUOPS_DEBUG=1`` does the same for the
+    whole process.
 
     Args:
         enabled: False switches the checks off in the block.

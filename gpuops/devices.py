@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ __all__ = [
     "kind_for",
     "known_device_types",
     "register_array_kind",
+    "simulated_kind",
 ]
 
 _DEVICE_TYPES = ("cpu", "cuda")
@@ -92,7 +94,7 @@ class Device:
         kind, colon, number = device.partition(":")
         check_device_type(kind, where=f"Device({device!r})")
         if colon:
-            if not (number.isascii() and number.isdigit()):
+            if not (number.isascii() and number.isdigit() and len(number) < 10):
                 raise DeviceError(
                     f"Device({device!r}): the index after ':' must be a whole number, "
                     f"got {number!r}"
@@ -100,8 +102,12 @@ class Device:
             if index is not None and index != int(number):
                 raise DeviceError(f"Device({device!r}) has an index; got index {index} beside it")
             index = int(number)
-        if index is not None and (isinstance(index, bool) or index < 0):
-            raise DeviceError(f"Device({device!r}): the index must be 0 or more, got {index}")
+        if index is not None:
+            if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or index < 0:
+                raise DeviceError(
+                    f"Device({device!r}): the index must be a whole number from 0 on, got {index!r}"
+                )
+            index = int(index)
         key = (kind, index)
         found = cls._interned.get(key)
         if found is None:
@@ -193,8 +199,15 @@ def array_kind(cls: type) -> ArrayKind | None:
     return kind
 
 
+# The kind of array that "cuda" stands for in this context, where it is not CuPy's.
+simulated_kind: ContextVar[ArrayKind | None] = ContextVar("gpuops_simulated_kind", default=None)
+
+
 def kind_for(device_type: str) -> ArrayKind | None:
     """The kind of arrays that live on a device type, once a library with such arrays is loaded."""
+    simulated = simulated_kind.get()
+    if simulated is not None and simulated.device_type == device_type:
+        return simulated
     cls = getattr(sys.modules.get("cupy"), "ndarray", None)
     if device_type == "cuda" and cls is not None:
         return array_kind(cls)

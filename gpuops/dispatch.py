@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn, Protocol
 
@@ -23,10 +22,22 @@ import numpy as np
 from gpuops import checks, codegen, versions
 from gpuops.checks import Inspection
 from gpuops.convert import Arguments, Found, convert_outputs, is_exact, wrapper_types
-from gpuops.devices import ArrayKind, Device, kind_for
-from gpuops.errors import ArgumentError, DeviceError, NoKernelError, caller_location, describe
+from gpuops.devices import ArrayKind, Device, array_kind, kind_for
+from gpuops.entries import Entry, push, without
+from gpuops.errors import (
+    ArgumentError,
+    DeviceError,
+    FakeDataError,
+    Location,
+    NoKernelError,
+    RegistrationError,
+    UsageError,
+    caller_location,
+    describe,
+)
+from gpuops.opaque_fakes import is_fake
 from gpuops.register import device_parameter
-from gpuops.registry import Kernel, Operator, Registration, registry
+from gpuops.registry import Operator, Registration, registry
 from gpuops.symbols import is_symbolic
 
 __all__ = [
@@ -49,12 +60,18 @@ class Interpreter(Protocol):
         """Run `operator`; the arguments are converted, in schema order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wrapper:
-    """A registered wrapper type; the highest level among the arguments gets the call."""
+class Wrapper(Entry):
+    """A registered wrapper type; the highest level among the arguments gets the call.
 
-    interpreter: Interpreter
-    level: int
+    Attributes:
+        level: the order among wrapper types.
+    """
+
+    __slots__ = ("level",)
+
+    def __init__(self, interpreter: Interpreter, level: int, location: Location) -> None:
+        super().__init__(interpreter, location)
+        self.level = level
 
 
 class Ambient(Protocol):
@@ -120,22 +137,37 @@ def register_wrapper(cls: type, interpreter: Interpreter, level: int) -> Registr
 
     Returns:
         A handle that undoes it.
+
+    Raises:
+        UsageError: `cls` is no class, `interpreter` not callable, or `level` no number.
+        RegistrationError: arrays of type `cls` go to kernels already.
     """
-    wrapper = Wrapper(interpreter, level)
+    if not isinstance(cls, type):
+        raise UsageError(f"register_wrapper takes a class, got {describe(cls)}")
+    where = f"register_wrapper({cls.__qualname__})"
+    if not callable(interpreter):
+        raise UsageError(
+            f"{where}: an interpreter is required to be a callable, got {describe(interpreter)}"
+        )
+    if not isinstance(level, int):
+        raise UsageError(f"{where}: the level must be an int, got {describe(level)}")
+    kind = array_kind(cls)
+    if kind is not None:
+        raise RegistrationError(
+            f"{where}: these are arrays of {kind.device_type!r} kernels, and no wrapper type"
+        )
+    wrapper = Wrapper(interpreter, level, caller_location())
     with registry.lock:
-        previous = wrapper_types.get(cls)
-        wrapper_types[cls] = wrapper
-        _forget_routes()
 
-    def undo() -> None:
-        if wrapper_types.get(cls) is wrapper:
+        def undo() -> None:
+            without(wrapper_types, cls, wrapper)
             _forget_routes()
-            if previous is None:
-                del wrapper_types[cls]
-            else:
-                wrapper_types[cls] = previous
 
-    return Registration(undo, caller_location())
+        handle = Registration(undo, wrapper.location)
+        wrapper.hold(handle)
+        wrapper_types[cls] = push(wrapper_types.get(cls, ()), wrapper)
+        _forget_routes()
+    return handle
 
 
 # (operator, device type) pairs whose kernel is switched off in this context.
@@ -173,15 +205,8 @@ def _quick_kernel(operator: Operator, device_type: str | None) -> Callable[..., 
     """The kernel's function if calls may go straight to it, without a look at anything else."""
     if operator.switched_off or checks.state.contexts or _Entered.count:
         return None
-    kernel: Kernel | None = None
-    for key in (device_type, None):
-        kernel = operator.kernel(key)
-        if kernel is not None:
-            break
-    if kernel is None or kernel.is_fallthrough or kernel.value is None:
-        return None
-    function: Callable[..., Any] = kernel.value
-    return function
+    kernel = operator.effective_kernel(device_type)
+    return None if kernel is None else kernel.value
 
 
 def _fail_without_kernel(operator: Operator, device: Device | None) -> NoReturn:
@@ -210,42 +235,35 @@ def _fail_without_kernel(operator: Operator, device: Device | None) -> NoReturn:
 
 
 def _slow(operator: Operator) -> Callable[..., Any]:
-    """The function that takes an operator's calls which the generated tests turn away."""
+    """The function that takes an operator's calls when there is no kernel to go to quickly."""
     names = [parameter.name for parameter in operator.schema.keyword_only]
     routes: dict[Types, Wrapper] = operator.memo.setdefault("routes", {})
     has_lists = any(parameter.type.is_list for parameter in operator.schema.parameters)
 
     def slow(*args: Any, **kwargs: Any) -> Any:
-        if operator.gone is not None:
-            operator.check_alive()
-        types: Types = tuple(map(type, args))
-        if kwargs:
-            types += tuple(map(type, kwargs.values()))
-        if has_lists and list in types:
-            types = _with_items(types, (*args, *kwargs.values()))
-        wrapper = routes.get(types)
-        if wrapper is None and _has_wrapper(types):
-            wrapper = _find_route(operator, types)
-            if wrapper is not None:
-                routes[types] = wrapper
-        mode = ambient.get()
-        if wrapper is not None:
-            if has_lists:
-                # As for kernels: what they do to their list is no business of the caller's.
-                args = tuple([[*value] if type(value) is list else value for value in args])
-                kwargs = {k: [*v] if type(v) is list else v for k, v in kwargs.items()}
-            if mode is not None and mode.level > wrapper.level:
-                return mode.interpret(operator, args, kwargs)
-            return wrapper.interpreter(operator, args, kwargs)
-        arguments = Arguments(operator, (*args, *(kwargs[name] for name in names)))
-        wrapper = _highest_wrapper(arguments.arrays)
-        if wrapper is not None and (mode is None or mode.level <= wrapper.level):
-            return wrapper.interpreter(operator, arguments.positional, arguments.keywords)
-        if mode is not None and not (mode.only_factories and arguments.arrays):
-            return mode.interpret(operator, arguments.positional, arguments.keywords)
-        return run_kernel(operator, arguments)
+        return _run(operator, routes, args, kwargs, names, has_lists)[0]
 
     return slow
+
+
+def _counting(operator: Operator, slow: Callable[..., Any]) -> Callable[..., Any]:
+    """Like `slow`, for calls that the generated tests turn away: it raises versions itself."""
+    parameters = operator.schema.parameters
+    names = [parameter.name for parameter in operator.schema.keyword_only]
+    has_lists = any(parameter.type.is_list for parameter in parameters)
+    mutated = [i for i, parameter in enumerate(parameters) if parameter.is_mutated]
+    if not mutated:
+        return slow
+    routes: dict[Types, Wrapper] = operator.memo.setdefault("routes", {})
+
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        out, values = _run(operator, routes, args, kwargs, names, has_lists)
+        if versions.tracked:
+            # The converted values: what came may be an iterator, which is used up by now.
+            versions.bump(*(values[index] for index in mutated))
+        return out
+
+    return counting
 
 
 Types = tuple[Any, ...]
@@ -269,6 +287,57 @@ def _has_wrapper(types: Types) -> bool:
     return any(not known.isdisjoint(t) if type(t) is tuple else t in known for t in types)
 
 
+def _run(
+    operator: Operator,
+    routes: dict[Types, Wrapper],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    names: Sequence[str],
+    has_lists: bool,
+) -> tuple[Any, Sequence[Any]]:
+    """The result of a call, and its converted arguments.
+
+    Args:
+        operator: what is called.
+        routes: what `_find_route` found for it, by the types of arguments.
+        args: the positional arguments, all of them.
+        kwargs: the keyword-only ones, all of them, in the order of the schema.
+        names: of the keyword-only parameters.
+        has_lists: whether a parameter is a list.
+    """
+    if operator.gone is not None:
+        operator.check_alive()
+    types: Types = tuple(map(type, args))
+    if kwargs:
+        types += tuple(map(type, kwargs.values()))
+    if has_lists and list in types:
+        types = _with_items(types, (*args, *kwargs.values()))
+    wrapper = routes.get(types)
+    if wrapper is None and _has_wrapper(types):
+        wrapper = _find_route(operator, types)
+        if wrapper is not None:
+            routes[types] = wrapper
+    mode = ambient.get()
+    if wrapper is not None:
+        if has_lists:
+            # As for kernels: what they do to their list is no business of the caller's.
+            args = tuple([[*value] if type(value) is list else value for value in args])
+            kwargs = {k: [*v] if type(v) is list else v for k, v in kwargs.items()}
+        values = (*args, *kwargs.values()) if kwargs else args
+        if mode is not None and mode.level > wrapper.level:
+            return mode.interpret(operator, args, kwargs), values
+        return wrapper.value(operator, args, kwargs), values
+    arguments = Arguments(operator, (*args, *(kwargs[name] for name in names)))
+    wrapper = _highest_wrapper(arguments.arrays)
+    if wrapper is not None and (mode is None or mode.level <= wrapper.level):
+        out = wrapper.value(operator, arguments.positional, arguments.keywords)
+    elif mode is not None and not (mode.only_factories and arguments.arrays):
+        out = mode.interpret(operator, arguments.positional, arguments.keywords)
+    else:
+        out = run_kernel(operator, arguments)
+    return out, arguments.values
+
+
 def _find_route(operator: Operator, types: Types) -> Wrapper | None:
     """The wrapper that gets calls with arguments of exactly these types, if none needs converting.
 
@@ -288,9 +357,9 @@ def _find_route(operator: Operator, types: Types) -> Wrapper | None:
         if not fits:
             return None
         for cls in classes:
-            wrapper = wrapper_types.get(cls)
-            if wrapper is not None and (highest is None or wrapper.level > highest.level):
-                highest = wrapper
+            stack = wrapper_types.get(cls)
+            if stack and (highest is None or stack[-1].level > highest.level):
+                highest = stack[-1]
     return highest
 
 
@@ -303,7 +372,7 @@ def _highest_wrapper(arrays: list[Found]) -> Wrapper | None:
     highest: Wrapper | None = None
     for found in arrays:
         if found.kind is None:
-            wrapper: Wrapper = wrapper_types[type(found.array)]
+            wrapper: Wrapper = wrapper_types[type(found.array)][-1]
             if highest is None or wrapper.level > highest.level:
                 highest = wrapper
     return highest
@@ -319,6 +388,8 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
     """
     if any(map(holds_symbols, arguments.values)):
         _put_numbers(arguments)
+    if any(map(_holds_fake, arguments.values)):
+        _fail_with_fakes(operator, arguments)
     device = _common_device(operator, arguments)
     _learn_cuda(operator, arguments.arrays)
     chosen = _find_kernel(operator, None if device is None else device.type)
@@ -339,6 +410,20 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
 def holds_symbols(value: Any) -> bool:
     """Whether a converted argument is a `SymInt`, or a list with one."""
     return is_symbolic(value) or (type(value) is list and any(map(is_symbolic, value)))
+
+
+def _holds_fake(value: Any) -> bool:
+    return is_fake(value) or (type(value) is list and any(map(is_fake, value)))
+
+
+def _fail_with_fakes(operator: Operator, arguments: Arguments) -> NoReturn:
+    parameters = operator.schema.parameters
+    names = [p.name for p, v in zip(parameters, arguments.values, strict=True) if _holds_fake(v)]
+    raise FakeDataError(
+        f"{operator.qualname}: argument {names[0]!r} is the fake of an opaque object, as fake "
+        "kernels get them, and a real kernel cannot use it: a fake kernel may hand it to operators "
+        f"on fake arrays only. Declared as {operator.declaration}"
+    )
 
 
 def _put_numbers(arguments: Arguments) -> None:
@@ -397,9 +482,9 @@ class _NoArray:
 def _build(operator: Operator) -> Callable[..., Any]:
     function, table = codegen.build(operator)
     operator.table = table
-    slow = _slow(operator)
+    table.unquick = _slow(operator)
     slots: dict[str, Any] = {
-        "slow": slow,
+        "slow": _counting(operator, table.unquick),
         "check": lambda out, device, *args: convert_outputs(operator, out, device, args),
         "ndarray": np.ndarray,
         "only_ndarray": frozenset({np.ndarray}).issuperset,
@@ -472,7 +557,7 @@ def refresh(operator: Operator) -> None:
     table = operator.table
     if not isinstance(table, codegen.CallTable):
         return
-    slow = table.globals[table.name("slow")]
+    slow = table.unquick
     for device_type in ("cpu", "cuda"):
         quick = None if operator.gone else _quick_kernel(operator, device_type)
         _set(table, device_type, quick or slow)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import FrameType
 from typing import Any
@@ -17,8 +17,11 @@ from typing import Any
 __all__ = [
     "AliasError",
     "ArgumentError",
+    "DeadObjectError",
     "DeviceError",
     "DynamicShapeError",
+    "EffectError",
+    "ExternalObjectError",
     "FakeContextError",
     "FakeDataError",
     "FakeIndexError",
@@ -29,6 +32,8 @@ __all__ = [
     "MutationError",
     "NoFakeError",
     "NoKernelError",
+    "OpaqueAccessError",
+    "OpaqueTypeError",
     "OperatorNotFoundError",
     "OverloadError",
     "RegistrationError",
@@ -39,6 +44,7 @@ __all__ = [
     "SymbolsNotInstalledError",
     "TraceError",
     "UnknownSizeError",
+    "UsageError",
     "caller_location",
     "closest",
     "describe",
@@ -50,8 +56,38 @@ class GpuopsError(Exception):
     """Base of every error that gpuops raises on purpose."""
 
 
+class UsageError(GpuopsError, TypeError):
+    """A function of gpuops was given an object of the wrong kind, such as a number for a name."""
+
+
 class SchemaError(GpuopsError, ValueError):
-    """A declaration is malformed: a name, a schema string, a type hint, a default, a tag."""
+    """A declaration is malformed: a name, a schema string, a type hint, a default, a tag.
+
+    Attributes:
+        parameter: which parameter of a schema is at fault, counted from 0; None for anything else.
+    """
+
+    parameter: int | None = None
+
+
+class OpaqueTypeError(SchemaError, TypeError):
+    """A class cannot be registered as an opaque type, or is one already."""
+
+
+class OpaqueAccessError(GpuopsError, AttributeError):
+    """A fake kernel or a traced function wants more of an opaque object than it gives away."""
+
+
+class ExternalObjectError(GpuopsError, IndexError, RuntimeError):
+    """A graph's table of external objects has no such index, or cannot have such an object."""
+
+
+class DeadObjectError(ExternalObjectError, ReferenceError):
+    """An object that a graph needs was dropped by its owner."""
+
+
+class EffectError(UsageError, ValueError):
+    """`register_effect` was given something that is no operator, or no effect."""
 
 
 class RegistrationError(GpuopsError, RuntimeError):
@@ -146,12 +182,22 @@ class OperatorNotFoundError(GpuopsError, AttributeError, RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in somebody's source: where an operator or a kernel was registered."""
+    """A place in somebody's source: where an operator or a kernel was registered.
+
+    Attributes:
+        file: as Python names it in tracebacks.
+        line: counted from 1.
+        module: the ``__name__`` of the module.
+        function: the name of the function around it, ``"<module>"`` outside of any.
+        run: tells executions of a module's code apart: its code object, which is another one each
+            time that the module is loaded.
+    """
 
     file: str
     line: int
     module: str = ""
     function: str = ""
+    run: object = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
@@ -159,17 +205,20 @@ class Location:
     def is_reload_of(self, earlier: Location) -> bool:
         """Whether this is the same module-level statement, executed once more.
 
-        True for ``importlib.reload`` and for a notebook cell that is run again (whose file name
-        changes with each run in some front ends): same module, module level, and the same line of
-        the same file or both typed interactively. A statement inside a function is never one:
-        calling the function twice is two registrations.
+        True for a module that was loaded again, edited or not, and for a notebook cell that is run
+        again (whose file name changes with each run in some front ends): same module, module
+        level, and the same file or both typed interactively. Two statements of a module that is
+        loaded once are two definitions, and so is one inside a function that is called twice.
         """
         if self.function != "<module>" or earlier.function != "<module>":
             return False
         if self.module != earlier.module:
             return False
-        same_place = self.file == earlier.file and self.line == earlier.line
-        return same_place or (_is_interactive(self.file) and _is_interactive(earlier.file))
+        if _is_interactive(self.file) and _is_interactive(earlier.file):
+            return True
+        if self.file != earlier.file:
+            return False
+        return self.line == earlier.line or self.run is not earlier.run
 
 
 def _is_interactive(file: str) -> bool:
@@ -178,8 +227,13 @@ def _is_interactive(file: str) -> bool:
 
 def _is_own_frame(frame: FrameType) -> bool:
     name = frame.f_globals.get("__name__", "")
-    # NumPy calls back into gpuops through its protocols; nobody's own line is in it.
-    return isinstance(name, str) and name.partition(".")[0] in ("gpuops", "numpy")
+    # NumPy calls back into gpuops through its protocols; nobody's own line is in it. The command
+    # declares operators as any user does: its places are worth naming.
+    return (
+        isinstance(name, str)
+        and name.partition(".")[0] in ("gpuops", "numpy")
+        and not name.startswith("gpuops.cli")
+    )
 
 
 def caller_location() -> Location:
@@ -196,7 +250,7 @@ def caller_location() -> Location:
         return Location("<unknown>", 0)
     code = frame.f_code
     module = str(frame.f_globals.get("__name__", ""))
-    return Location(code.co_filename, frame.f_lineno, module, code.co_name)
+    return Location(code.co_filename, frame.f_lineno, module, code.co_name, code)
 
 
 def location_of(function: object) -> Location | None:
@@ -231,7 +285,10 @@ def describe(value: Any) -> str:
         return "None"
     cls = type(value)
     name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__name__}"
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    try:
+        shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    except Exception:  # a property may raise anything; the error that is being made matters more
+        shape = dtype = None
     if isinstance(shape, tuple) and dtype is not None and cls.__module__ != "builtins":
         return f"{name} {dtype}[{', '.join(map(str, shape))}]"
     if cls in (list, tuple, dict, set, frozenset, bytes):

@@ -15,7 +15,9 @@ from gpuops.schema import Schema
 __all__ = ["CoreDimension", "GufuncSignature", "parse_signature"]
 
 _OPERAND = re.compile(r"\(([^()]*)\)\Z")
-_DIMENSION = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|\d+)(\?)?\Z")
+_DIMENSION = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|[1-9][0-9]*)(\?)?\Z")
+# Space may stand beside punctuation, not within a name.
+_SPACE = re.compile(r"(?<=[(),>])\s+|\s+(?=[(),?-])|\A\s+|\s+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ so its size is unknown
     """
     if not isinstance(text, str):
         raise SchemaError(f"a gufunc signature must be a string, got {type(text).__name__}")
-    compact = re.sub(r"\s+", "", text)
+    compact = _SPACE.sub("", text)
     sides = compact.split("->")
     if len(sides) != 2:
         raise _error(text, "expected exactly one '->' between the inputs and the outputs")
@@ -109,7 +111,7 @@ def _operand(text: str, part: str) -> tuple[CoreDimension, ...]:
 def _dimension(text: str, word: str) -> CoreDimension:
     match = _DIMENSION.match(word)
     if match is None:
-        raise _error(text, f"{word!r} is not a dimension: expected a name or a size")
+        raise _error(text, f"{word!r} is not a dimension: expected a name or a size above 0")
     name, mark = match.groups()
     return CoreDimension(name, int(name) if name.isdigit() else None, bool(mark))
 

@@ -6,6 +6,7 @@ import collections.abc
 import functools
 import inspect
 import numbers
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ import numpy as np
 from gpuops import opaque
 from gpuops.annotations import Array
 from gpuops.devices import Device
-from gpuops.errors import SchemaError, closest, describe
+from gpuops.errors import SchemaError, UsageError, closest, describe
 from gpuops.schema import (
     MISSING,
     Alias,
@@ -30,6 +31,7 @@ from gpuops.symbols import SymInt
 
 __all__ = ["infer", "infer_schema", "mutated_names", "signature_of", "tuple_to_list"]
 
+_OP_NAME = re.compile(r"(?:[A-Za-z_]\w*::)?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?\Z", re.ASCII)
 _NONE = type(None)
 _LISTS = (list, collections.abc.Sequence)
 _SCALARS = (frozenset({int, float, bool}), frozenset({int, float, bool, complex}))
@@ -52,10 +54,12 @@ _RETURNABLE = frozenset({"Array", "SymInt", "float", "bool", "complex", "Scalar"
 _VALID_PARAMETERS = (
     "Array, int, float, bool, complex, str, Scalar (int | float | bool), DType, Device, a "
     "registered opaque class, an Enum; each also X | None; list[X] or Sequence[X] of Array, "
-    "Array | None, int, float, bool, complex or Scalar, also list[X] | None"
+    "Array | None, an opaque class (also | None), int, float, bool, complex or Scalar, also "
+    "list[X] | None"
 )
 _VALID_RETURNS = (
-    "Array, Array | None, list[Array], int, float, bool, complex, Scalar, None, or a tuple of these"
+    "Array, int, float, bool, complex, Scalar, list[Array] or list[Array | None], each also "
+    "X | None; None; or a tuple of these"
 )
 
 
@@ -79,7 +83,7 @@ def infer_schema(
     Raises:
         SchemaError: a parameter kind, type hint, default or name in `mutates_args` that an
             operator cannot have; the message ends with the function's signature.
-        TypeError: `mutates_args` is no iterable of names, or `function` is not callable.
+        UsageError: `mutates_args` is no iterable of names, or `function` is not callable.
 
     >>> def scale(x: Array, *, factor: float = 2.0) -> Array: ...
     >>> infer_schema(scale, mutates_args=())
@@ -88,7 +92,14 @@ def infer_schema(
     'scale(Array(a0!) x, *, float factor=2.0) -> Array'
     """
     schema = infer(function, mutates_args=mutates_args)
-    return str(schema if op_name is None else schema.with_name(op_name))
+    if op_name is None:
+        return str(schema)
+    if not isinstance(op_name, str) or not _OP_NAME.match(op_name):
+        raise SchemaError(
+            f"infer_schema({function!r}): op_name must be an operator's name, such as 'scale', "
+            f"'ns::scale' or 'ns::scale.out', got {op_name!r}"
+        )
+    return str(schema.with_name(op_name))
 
 
 def infer(function: Callable[..., Any], *, mutates_args: str | Iterable[str]) -> Schema:
@@ -137,11 +148,11 @@ def mutated_names(
             return frozenset()
         fail(f"{expected}; got the string {mutates_args!r}")
     if not isinstance(mutates_args, collections.abc.Iterable):
-        raise TypeError(f"{expected}; got {describe(mutates_args)}")
+        raise UsageError(f"{expected}; got {describe(mutates_args)}")
     names = list(mutates_args)
     for name in names:
         if not isinstance(name, str):
-            raise TypeError(f"{expected}; it holds {describe(name)}")
+            raise UsageError(f"{expected}; it holds {describe(name)}")
     known = list(known)
     missing = sorted(set(names) - set(known))
     if missing:
@@ -197,7 +208,7 @@ class _Hints:
 
     def __init__(self, function: Any) -> None:
         if not callable(function):
-            raise TypeError(f"infer_schema takes a callable, got {describe(function)}")
+            raise UsageError(f"infer_schema takes a callable, got {describe(function)}")
         self.function = function
         name = getattr(function, "__name__", None) or getattr(
             getattr(function, "func", None), "__name__", type(function).__name__
@@ -282,12 +293,11 @@ class _Hints:
         type_ = _type_of(item)
         if type_ is None or type_.base not in _RETURNABLE:
             self.fail_return(whole)
-        # A kernel returns a list of arrays as a list; other sequences and nested None would have
-        # to be told apart by looking at values.
-        is_sequence = typing.get_origin(item) is collections.abc.Sequence
-        if type_.is_list and (type_ != Type("Array", is_list=True) or is_sequence):
-            self.fail_return(whole)
-        if type_.optional and type_.base != "Array":
+        # A kernel returns several arrays as a list. Other sequences would have to be told apart by
+        # their values, and lists of numbers belong in an array.
+        members = _union_members(item)
+        is_sequence = any(typing.get_origin(m) is collections.abc.Sequence for m in members)
+        if type_.is_list and (not type_.is_array or is_sequence):
             self.fail_return(whole)
         return type_
 
@@ -304,10 +314,12 @@ class _Hints:
             hint = hint.__forward_arg__
         if isinstance(hint, str):
             return self.resolve(self.evaluate(hint, where), where)
-        if hasattr(hint, "__value__") and type(hint).__name__ == "TypeAliasType":
+        if _is_alias(hint):
             return self.resolve(hint.__value__, where)
         origin = typing.get_origin(hint)
         arguments = typing.get_args(hint)
+        if _is_alias(origin):
+            return self.resolve(_substituted(origin, arguments), where)
         # The strings in Literal["a"] or Annotated[int, "a"] are values, not hints.
         if origin not in (*_LISTS, tuple, typing.Union, types.UnionType):
             return hint
@@ -331,8 +343,23 @@ class _Hints:
             )
 
 
+def _is_alias(hint: Any) -> bool:
+    """Whether a hint was made by a ``type`` statement (Python 3.12), which has no class here."""
+    return type(hint).__name__ == "TypeAliasType" and hasattr(hint, "__value__")
+
+
+def _substituted(alias: Any, arguments: tuple[Any, ...]) -> Any:
+    """What a generic alias, such as ``numpy.typing.NDArray`` from NumPy 2.5 on, stands for."""
+    value = alias.__value__
+    if value in alias.__type_params__:
+        return arguments[alias.__type_params__.index(value)]
+    return value[arguments] if getattr(value, "__parameters__", ()) else value
+
+
 def _is_unresolved(hint: Any) -> bool:
-    if isinstance(hint, (str, typing.ForwardRef)) or type(hint).__name__ == "TypeAliasType":
+    if isinstance(hint, (str, typing.ForwardRef)):
+        return True
+    if _is_alias(hint) or _is_alias(typing.get_origin(hint)):
         return True
     return any(_is_unresolved(argument) for argument in typing.get_args(hint))
 
@@ -342,6 +369,8 @@ def _globals_of(function: Any) -> dict[str, Any]:
     for _ in range(32):
         if hasattr(function, "py_func"):
             function = function.py_func
+        elif callable(declared := getattr(getattr(function, "operator", None), "function", None)):
+            function = declared  # an operator's call, whose own globals are its kernels
         elif isinstance(function, functools.partial):
             function = function.func
         elif isinstance(function, types.MethodType):
@@ -405,7 +434,7 @@ def _list_of(arguments: tuple[Any, ...]) -> Type | None:
         return None
     if not (item.base in _LISTABLE or item.is_opaque):
         return None
-    if item.optional and not item.is_array:
+    if item.optional and not (item.is_array or item.is_opaque):
         return None
     return Type(item.base, item.optional, is_list=True)
 

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from gpuops.devices import check_device_type
-from gpuops.errors import Location, RegistrationError, SchemaError, caller_location, describe
+from gpuops.errors import (
+    Location,
+    RegistrationError,
+    SchemaError,
+    UsageError,
+    caller_location,
+    describe,
+)
 from gpuops.register import make_operator, register_fake, register_kernels
 from gpuops.registry import Operator, Registration, as_operator, registry
 from gpuops.schema import Schema, check_namespace
@@ -164,7 +171,7 @@ class Library:
             allow_override: replace a kernel that is there already.
 
         Raises:
-            TypeError: `fn` is not callable.
+            UsageError: `fn` is not callable.
             RegistrationError: another namespace or device type than the library's; the kernel
                 cannot take the operator's arguments; there is one and `allow_override` is False.
             OperatorNotFoundError: there is no such operator.
@@ -206,11 +213,11 @@ class Library:
         A library of the namespace ``"_"`` serves those of every namespace.
 
         Raises:
-            TypeError: `fn` is not callable.
+            UsageError: `fn` is not callable.
         """
         self.check_alive()
         if not callable(fn):
-            raise TypeError(f"a fallback is required to be a callable, got {describe(fn)}")
+            raise UsageError(f"a fallback is required to be a callable, got {describe(fn)}")
         device = self._check_device(device_type)
         return self.own(registry.add_fallback(self.namespace, device, fn))
 

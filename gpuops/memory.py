@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 __all__ = ["byte_range", "owner", "shares_memory"]
 
 
@@ -15,7 +17,8 @@ def owner(array: Any) -> Any:
     >>> owner(x[1:].T) is x
     True
     """
-    cls = type(array)
+    # NumPy's subclasses may be views of its plain arrays.
+    cls = np.ndarray if isinstance(array, np.ndarray) else type(array)
     while (base := getattr(array, "base", None)) is not None and isinstance(base, cls):
         array = base
     return array

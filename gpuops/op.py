@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+import os
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from gpuops import infer, register
-from gpuops.dispatch import switched_off
 from gpuops.errors import (
-    Location,
-    NoKernelError,
-    RegistrationError,
     SchemaError,
+    UsageError,
     describe,
 )
 from gpuops.library import Library
-from gpuops.registry import Kernel, Operator, Registration, as_operator, registry
-from gpuops.schema import MISSING, Schema, parse_qualname
+from gpuops.lookup import set_kernel_enabled
+from gpuops.registry import Operator, Registration, as_operator, registry
+from gpuops.schema import MISSING, Parameter, Schema, check_default, parse_qualname
 from gpuops.schema_parser import parse_schema
 from gpuops.tags import Tag
 
 __all__ = [
     "CustomOp",
-    "SavedKernel",
     "custom_op",
     "define",
-    "get_kernel",
     "impl",
     "load_library",
     "operators",
     "register_fake",
     "register_kernel",
-    "set_kernel_enabled",
 ]
 
 P = ParamSpec("P")
@@ -151,7 +148,7 @@ def custom_op(
         SchemaError: a malformed name, a type hint that operators cannot have, a schema that
             disagrees with `fn` or `mutates_args`, tags that do not go with the schema.
         DeviceError: an unknown device type.
-        TypeError: `name` is no string, or `fn` is not callable.
+        UsageError: `name` is no string, or `fn` is not callable.
         RegistrationError: a `Library` defines an operator of that name.
 
     >>> import numpy as np
@@ -170,7 +167,7 @@ def custom_op(
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         if not callable(function):
-            raise TypeError(f"custom_op({name}) takes a function, got {describe(function)}")
+            raise UsageError(f"custom_op({name}) takes a function, got {describe(function)}")
         if schema is None:
             parsed = _inferred(name, function, mutates_args)
         else:
@@ -252,28 +249,47 @@ def _check_signature(
         )
     for declared in schema.parameters:
         default = signature.parameters[declared.name].default
-        if default is kinds.empty:
-            continue
-        same = declared.has_default and (
-            default is declared.default or repr(default) == repr(declared.default)
-        )
-        if not same and not (declared.has_default and bool(default == declared.default)):
+        if default is not kinds.empty and not _same_default(declared, default):
             fail(
                 f"argument {declared.name!r} has the default {default!r} in the function and "
                 f"{'none' if declared.default is MISSING else repr(declared.default)} in the schema"
             )
 
 
+def _same_default(declared: Parameter, default: Any) -> bool:
+    """Whether a function's default is the declared one, in whatever way it is written."""
+    if not declared.has_default:
+        return False
+    try:
+        default = check_default(declared.type, default, declared.name)
+    except SchemaError:
+        return False
+    # A list that holds NaN is not equal to another one.
+    return bool(default == declared.default) or repr(default) == repr(declared.default)
+
+
 def _finish_call(operator: Operator, function: Callable[..., Any]) -> Callable[..., Any]:
     """The operator's call, made to look like the function that was decorated."""
     call: Any = operator.call
-    call.__name__ = getattr(function, "__name__", operator.name)
-    call.__doc__ = function.__doc__
+    named = function.func if isinstance(function, partial) else function
+    call.__name__ = str(getattr(named, "__name__", operator.name))
+    call.__doc__ = named.__doc__
     try:
-        call.__signature__ = infer.signature_of(function)
+        signature = infer.signature_of(function)
     except ValueError:
         call.__doc__ = call.__doc__ or str(operator.schema)
-    call.__annotations__ = dict(getattr(function, "__annotations__", {}))
+    else:
+        # A written schema may have defaults that the function leaves to it.
+        declared = {parameter.name: parameter for parameter in operator.schema.parameters}
+        call.__signature__ = signature.replace(
+            parameters=[
+                parameter.replace(default=declared[name].default)
+                if declared[name].has_default and parameter.default is parameter.empty
+                else parameter
+                for name, parameter in signature.parameters.items()
+            ]
+        )
+    call.__annotations__ = dict(getattr(named, "__annotations__", {}))
     methods = _Methods(operator)
     call.register_kernel = methods.register_kernel
     call.register_fake = methods.register_fake
@@ -385,13 +401,15 @@ def register_kernel(
     Raises:
         OperatorNotFoundError: there is no such operator.
         DeviceError: an unknown device type.
-        TypeError: `func` is not callable.
+        UsageError: `func` is not callable.
         RegistrationError: it cannot take the operator's arguments.
         SchemaError: the operator takes neither arrays nor a ``device`` argument.
     """
     operator = as_operator(op)
-    keys = keys_as_given(register.kernel_devices(device_types, f"register_kernel({op})"))
-    register.check_factory(operator.schema, [None if k == "default" else k for k in keys], str(op))
+    name = operator.qualname
+    found = register.kernel_devices(device_types, f"register_kernel({name})")
+    register.check_factory(operator.schema, found, name)
+    keys = keys_as_given(found)
 
     def add(function: Any) -> Registration:
         if lib is not None:
@@ -455,7 +473,7 @@ def register_fake(
 
     Raises:
         OperatorNotFoundError: there is no such operator.
-        TypeError: `func` is not callable.
+        UsageError: `func` is not callable.
         RegistrationError: there is one already and `allow_override` is False, or `func` cannot
             take the operator's arguments.
 
@@ -487,127 +505,7 @@ def operators(namespace: str | None = None) -> list[Operator]:
     return registry.operators(namespace)
 
 
-class SavedKernel:
-    """A kernel as it was when `get_kernel` was called; calling it calls that kernel.
-
-    It stays usable when another kernel is registered over it, and becomes invalid when its own
-    registration is undone.
-    """
-
-    def __init__(self, operator: Operator, kernel: Kernel) -> None:
-        self.operator = operator
-        self._kernel = kernel
-
-    @property
-    def device_type(self) -> str | None:
-        """The device type it is registered for; None for the default kernel."""
-        return self._kernel.device_type
-
-    @property
-    def location(self) -> Location:
-        """Where it was registered."""
-        return self._kernel.location
-
-    @property
-    def function(self) -> Callable[..., Any]:
-        """The kernel itself.
-
-        Raises:
-            RegistrationError: its registration was undone.
-        """
-        if not self._kernel.alive:
-            raise RegistrationError(
-                f"the saved {self.device_type or 'default'} kernel of {self.operator.qualname}, "
-                f"registered at {self.location}, has been invalidated: its registration was undone "
-                "or its library destroyed"
-            )
-        return self._kernel.load()
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        device = self.device_type or "default"
-        return f"<SavedKernel of {self.operator.qualname} for {device}: {self._kernel}>"
-
-
-def get_kernel(op: OpLike, device_type: str | None = None) -> SavedKernel:
-    """The kernel in force for a device type: its own one, or else the default kernel.
-
-    Args:
-        op: the operator, or its name.
-        device_type: ``"cpu"``, ``"cuda"``, or None (also ``"default"``) for the default kernel.
-
-    Returns:
-        The kernel, callable with the arguments that kernels get; no conversion or check is added.
-
-    Raises:
-        OperatorNotFoundError: there is no such operator.
-        DeviceError: an unknown device type.
-        NoKernelError: there is no such kernel.
-    """
-    operator = as_operator(op)
-    (key,) = register.kernel_devices(device_type, f"get_kernel({operator.qualname})")
-    kernel = operator.kernel(key) or operator.kernel(None)
-    if kernel is None:
-        have = ", ".join(operator.kernel_table()) or "none"
-        raise NoKernelError(
-            f"no kernel for {(key or 'default').upper()} for {operator.qualname}; it has: {have}"
-        )
-    return SavedKernel(operator, kernel)
-
-
-def set_kernel_enabled(
-    op: OpLike, device_type: str | None, enabled: bool = True
-) -> AbstractContextManager[None]:
-    """Switch an operator's kernel for a device type off, or on again, in a ``with`` block.
-
-    Only calls of this thread (or asynchronous task) are concerned. While a kernel is off, the
-    default kernel serves its device. A device type without a kernel changes nothing, which is
-    logged, as is a kernel that is in the wanted state already.
-    """
-    operator = as_operator(op)
-    keys = register.kernel_devices(device_type, f"set_kernel_enabled({operator.qualname})")
-    return _switched(operator, keys[0], enabled)
-
-
-@contextmanager
-def _switched(operator: Operator, key: str | None, enabled: bool) -> Iterator[None]:
-    pair = (operator, key)
-    off = switched_off.get()
-    message = None
-    if not operator.kernels.get(key):
-        message = "no kernel was registered for this device type"
-    elif (pair in off) != enabled:
-        message = f"the kernel is already {'enabled' if enabled else 'disabled'}"
-    if message is not None:
-        import logging  # only here: the import takes longer than the whole call path
-
-        logging.getLogger("gpuops").warning(
-            "set_kernel_enabled(%r, %s) for %s: %s",
-            key or "default",
-            enabled,
-            operator.qualname,
-            message,
-        )
-        yield
-        return
-    token = switched_off.set(off - {pair} if enabled else off | {pair})
-    _count_switches(operator, 1)
-    try:
-        yield
-    finally:
-        _count_switches(operator, -1)
-        switched_off.reset(token)
-
-
-def _count_switches(operator: Operator, step: int) -> None:
-    with registry.lock:
-        operator.switched_off += step
-        Operator.refresh_call(operator)
-
-
-def load_library(path: str) -> Any:
+def load_library(path: str | os.PathLike[str]) -> Any:
     """Load a shared library whose functions kernels call, or which registers operators itself.
 
     Args:
@@ -617,11 +515,14 @@ def load_library(path: str) -> Any:
         The `ctypes.CDLL`.
 
     Raises:
+        UsageError: `path` is no path.
         OSError: it cannot be loaded; the message names it.
     """
     import ctypes  # only here: few programs load libraries of their own
 
+    if not isinstance(path, (str, os.PathLike)):
+        raise UsageError(f"load_library takes the path of a library, got {describe(path)}")
     try:
-        return ctypes.CDLL(path)
+        return ctypes.CDLL(os.fspath(path))
     except OSError as error:
         raise OSError(f"Could not load this library: {path}: {error}") from error

@@ -5,7 +5,8 @@ A pack's distribution declares, for each namespace it defines::
     [project.entry-points."gpuops.ops"]
     my_namespace = "my_package"
 
-Importing the module has to register the operators of that namespace.
+Importing the module has to register the operators of that namespace. Several packs may add to one
+namespace.
 """
 
 from __future__ import annotations
@@ -35,18 +36,23 @@ def load_packs() -> dict[str, str | None]:
         For each pack, by the name of its entry point, None or why it could not be imported.
     """
     results: dict[str, str | None] = {}
-    for name, module in sorted(_entry_points().items()):
-        try:
-            importlib.import_module(module)
-        except Exception as error:  # one broken pack must not hide the others
-            results[name] = f"{type(error).__name__}: {error}"
-        else:
-            results[name] = None
+    for name, modules in sorted(_entry_points().items()):
+        problems = [problem for module in modules if (problem := _problem(module)) is not None]
+        results[name] = "; ".join(problems) or None
     return results
 
 
+def _problem(module: str) -> str | None:
+    """Import a module; why it could not be imported, or None."""
+    try:
+        importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # one broken pack must not hide the others
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
 def load_pack(namespace: str) -> None:
-    """Import the pack that defines a namespace, if one is installed.
+    """Import the packs that define a namespace, if any are installed.
 
     Raises:
         OperatorNotFoundError: there is one and it cannot be imported.
@@ -55,25 +61,36 @@ def load_pack(namespace: str) -> None:
         # While a pack is imported it may look into its own namespace.
         if namespace in _loading:
             return
-        module = OWN.get(namespace) or _entry_points().get(namespace)
-        if module is None:
-            return
+        own = OWN.get(namespace)
         _loading.add(namespace)
         try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise OperatorNotFoundError(
-                f"the pack {module!r} of the namespace {namespace!r} cannot be imported: {error}"
-            ) from error
+            for module in (own,) if own else _entry_points().get(namespace, ()):
+                _import(module, namespace)
         finally:
             _loading.discard(namespace)
 
 
-def _entry_points() -> dict[str, str]:
+def _import(module: str, namespace: str) -> None:
+    try:
+        importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # whatever the pack does, it has no such operator
+        raise OperatorNotFoundError(
+            f"the pack {module!r} of the namespace {namespace!r} cannot be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _entry_points() -> dict[str, list[str]]:
     # Only here: reading the metadata of all installed distributions takes milliseconds.
     from importlib.metadata import entry_points
 
-    return {point.name: point.value.partition(":")[0] for point in entry_points(group=GROUP)}
+    found: dict[str, list[str]] = {}
+    for point in entry_points(group=GROUP):
+        modules = found.setdefault(point.name, [])
+        # An editable installation can be listed twice.
+        if point.module not in modules:
+            modules.append(point.module)
+    return found
 
 
 registry.on_unknown_namespace = load_pack

@@ -15,6 +15,7 @@ from gpuops.errors import (
     Location,
     RegistrationError,
     SchemaError,
+    UsageError,
     caller_location,
     describe,
     location_of,
@@ -29,6 +30,7 @@ __all__ = [
     "FAKE",
     "check_kernel",
     "device_parameter",
+    "kernel_device",
     "kernel_devices",
     "make_operator",
     "register_fake",
@@ -75,12 +77,12 @@ def kernel_devices(device_types: Any, where: str) -> list[str | None]:
     Raises:
         DeviceError: an unknown device type.
         SchemaError: an empty list.
-        TypeError: neither None, a string nor a sequence of strings.
+        UsageError: neither None, a string nor a sequence of strings.
     """
     if device_types is None or isinstance(device_types, str):
         return [_kernel_device(device_types, where)]
     if not isinstance(device_types, Iterable) or hasattr(device_types, "dtype"):
-        raise TypeError(
+        raise UsageError(
             f"{where}: device types must be a string, a sequence of strings or None, "
             f"got {describe(device_types)}"
         )
@@ -88,6 +90,20 @@ def kernel_devices(device_types: Any, where: str) -> list[str | None]:
     if not names:
         raise SchemaError(f"{where}: device types must not be empty; None means every device")
     return list(dict.fromkeys(names))
+
+
+def kernel_device(device_type: Any, where: str) -> str | None:
+    """The key of one kernel, where there cannot be several.
+
+    Raises:
+        DeviceError: an unknown device type.
+        UsageError: neither None nor a string.
+    """
+    if device_type is not None and not isinstance(device_type, str):
+        raise UsageError(
+            f"{where}: the device type must be one string or None, got {describe(device_type)}"
+        )
+    return _kernel_device(device_type, where)
 
 
 def _kernel_device(name: Any, where: str) -> str | None:
@@ -114,7 +130,7 @@ def register_kernels(
         allow_override: replace what is registered already.
 
     Raises:
-        TypeError: the kernel is required to be a callable and is not.
+        UsageError: the kernel is required to be a callable and is not.
         RegistrationError: it does not take the operator's arguments; there is one already.
         SchemaError: a lazy string that is malformed; a factory without a ``device`` parameter.
         DeviceError: an unknown device type.
@@ -125,7 +141,7 @@ def register_kernels(
     if isinstance(target, str):
         target = _absolute(target, operator, location)
     elif not callable(target):
-        raise TypeError(
+        raise UsageError(
             f"a kernel of {operator.qualname} is required to be a callable (or a lazy "
             f"'module:name' string), got {describe(target)}"
         )
@@ -222,14 +238,14 @@ def register_fake(
     """Register the kernel that computes an operator's output metadata only.
 
     Raises:
-        TypeError: `function` is not callable.
+        UsageError: `function` is not callable.
         RegistrationError: it does not take the operator's arguments; there is one already.
 
     Warns:
         UserWarning: the operator is tagged ``inplace`` or ``out``, so it had a fake by itself.
     """
     if not callable(function):
-        raise TypeError(
+        raise UsageError(
             f"the fake of {operator.qualname} is required to be a callable, got "
             f"{describe(function)}"
         )

@@ -1,4 +1,4 @@
-"""The registry: operators, their kernels and rules, and the handles that undo registrations.
+"""The registry: operators, and what is registered for them.
 
 Writers hold one lock. Readers take none: everything a reader looks at is an immutable tuple or a
 dictionary entry that is replaced in one step, and an operator only becomes visible when it is
@@ -7,25 +7,31 @@ complete.
 
 from __future__ import annotations
 
-import importlib
-import threading
-import weakref
-from collections import deque
+import copyreg
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, final
 
+from gpuops.entries import (
+    Entry,
+    Kernel,
+    Registration,
+    Stack,
+    fallthrough_kernel,
+    push,
+    without,
+)
 from gpuops.errors import (
     Location,
     OperatorNotFoundError,
     RegistrationError,
     StaleOperatorError,
+    UsageError,
     caller_location,
     closest,
     describe,
-    location_of,
 )
 from gpuops.gufunc import GufuncSignature
-from gpuops.locks import fork_safe
+from gpuops.locks import registry_lock
 from gpuops.schema import Schema, parse_qualname
 from gpuops.tags import Tag
 
@@ -39,216 +45,6 @@ __all__ = [
     "fallthrough_kernel",
     "registry",
 ]
-
-
-@final
-class RegistryLock:
-    """A re-entrant lock for writers that also takes work from finalisers.
-
-    A finaliser runs wherever the garbage collector strikes, which may be between two steps of a
-    registration in the same thread, where a re-entrant lock would let it in. Its work waits until
-    the lock is released.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._owner: int | None = None
-        self._depth = 0
-        self._deferred: deque[Callable[[], None]] = deque()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        self._owner = threading.get_ident()
-        self._depth += 1
-
-    def __exit__(self, *exc_info: object) -> None:
-        try:
-            while self._depth == 1 and self._deferred:
-                self._deferred.popleft()()
-        finally:
-            self._depth -= 1
-            if self._depth == 0:
-                self._owner = None
-            self._lock.release()
-
-    def defer(self, work: Callable[[], None]) -> None:
-        """Run `work` under the lock: now, or when this thread is done with what it is doing."""
-        self._deferred.append(work)
-        if self._owner != threading.get_ident():
-            with self:
-                """Leaving the block runs what was deferred."""
-
-
-@final
-class Registration:
-    """The handle of one registration: ``undo()`` takes it back, as does leaving its ``with``.
-
-    Undoing restores what the registration replaced. Undoing twice is fine.
-    """
-
-    __slots__ = ("__weakref__", "_owner", "_undo", "location")
-
-    def __init__(self, undo: Callable[[], None], location: Location) -> None:
-        self._undo: Callable[[], None] | None = undo
-        self._owner: dict[Registration, None] | None = None
-        self.location = location
-
-    @property
-    def active(self) -> bool:
-        """Whether the registration has not been undone."""
-        return self._undo is not None
-
-    def undo(self) -> None:
-        """Take the registration back; what it replaced is in force again."""
-        with registry.lock:
-            undo, self._undo = self._undo, None
-            owner, self._owner = self._owner, None
-            if owner is not None:
-                owner.pop(self, None)
-            if undo is not None:
-                undo()
-
-    def belong_to(self, owner: dict[Registration, None]) -> None:
-        """Let `owner` keep the handle until it is undone."""
-        self._owner = owner
-        owner[self] = None
-
-    def __enter__(self) -> Registration:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.undo()
-
-    def __repr__(self) -> str:
-        state = "active" if self.active else "undone"
-        return f"<Registration at {self.location}, {state}>"
-
-
-class Entry:
-    """One registered value on a stack of overrides.
-
-    Attributes:
-        value: what was registered.
-        location: where.
-        alive: False once it was undone or its operator is gone.
-    """
-
-    __slots__ = ("__weakref__", "_handle", "alive", "location", "value")
-
-    def __init__(self, value: Any, location: Location) -> None:
-        self.value = value
-        self.location = location
-        self.alive = True
-        self._handle: weakref.ref[Registration] | None = None
-
-    def hold(self, handle: Registration) -> None:
-        """Remember, weakly, the handle that can undo the entry."""
-        self._handle = weakref.ref(handle)
-
-    @property
-    def can_be_undone(self) -> bool:
-        """Whether somebody still has the handle."""
-        return self._handle is not None and self._handle() is not None
-
-
-Stack = tuple[Entry, ...]
-
-
-def _push(stack: Stack, entry: Entry) -> Stack:
-    # Below an entry that nobody can undo, nothing can ever come back: registering again and
-    # again (a notebook, a test loop) must not grow.
-    if stack and not stack[-1].can_be_undone:
-        stack = stack[-1:]
-    return (*stack, entry)
-
-
-class _Fallthrough:
-    """The type of `fallthrough_kernel`."""
-
-    __name__ = "fallthrough_kernel"
-
-    def __call__(self, *args: object, **kwargs: object) -> Any:
-        raise RuntimeError("fallthrough_kernel marks a kernel as skipped; it is never called")
-
-    def __repr__(self) -> str:
-        return "gpuops.fallthrough_kernel"
-
-
-fallthrough_kernel = _Fallthrough()
-"""Registered as a kernel, it makes dispatch skip to the next one: default kernel, then fallback."""
-
-
-class Kernel(Entry):
-    """A kernel on its stack: a function, or the place of one that is imported at first use.
-
-    Attributes:
-        device_type: the device type it serves, None for the default kernel.
-        lazy: ``"package.module:name"`` as long as it has not been imported.
-    """
-
-    __slots__ = ("_check", "device_type", "lazy", "operator_name")
-
-    def __init__(
-        self,
-        target: Callable[..., Any] | str,
-        device_type: str | None,
-        operator_name: str,
-        location: Location,
-        check: Callable[[Callable[..., Any]], None],
-    ) -> None:
-        super().__init__(None if isinstance(target, str) else target, location)
-        self.device_type = device_type
-        self.operator_name = operator_name
-        self.lazy = target if isinstance(target, str) else None
-        self._check = check
-
-    def load(self) -> Callable[..., Any]:
-        """The kernel's function, imported now if it is lazy.
-
-        Raises:
-            RegistrationError: the module or the name in it does not exist, or what is there does
-                not take the operator's arguments.
-        """
-        if self.value is None:
-            self.value = self._import()
-        return self.value  # type: ignore[no-any-return]  # Entry holds values of any type
-
-    def _import(self) -> Callable[..., Any]:
-        module_name, _, attribute = str(self.lazy).partition(":")
-        try:
-            found: Any = importlib.import_module(module_name)
-            for part in attribute.split("."):
-                found = getattr(found, part)
-        except (ImportError, AttributeError) as error:
-            raise RegistrationError(
-                f"the {self.device_type or 'default'} kernel {self.lazy!r} of "
-                f"{self.operator_name}, registered at {self.location}, cannot be imported: {error}"
-            ) from error
-        if not callable(found):
-            raise RegistrationError(
-                f"the {self.device_type or 'default'} kernel {self.lazy!r} of "
-                f"{self.operator_name}, registered at {self.location}, is {describe(found)}, "
-                "not a function"
-            )
-        self._check(found)
-        function: Callable[..., Any] = found
-        return function
-
-    @property
-    def is_fallthrough(self) -> bool:
-        """Whether dispatch skips it."""
-        return self.value is fallthrough_kernel
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return f"{self.lazy} (registered at {self.location})"
-        function = getattr(self.value, "py_func", self.value)
-        name = getattr(function, "__qualname__", None) or getattr(
-            function, "__name__", type(function).__name__
-        )
-        module = getattr(function, "__module__", None)
-        place = location_of(self.value) or self.location
-        return f"{module}:{name} ({place})" if module else f"{name} ({place})"
 
 
 @final
@@ -286,7 +82,7 @@ class Operator:
         self.signature = signature
         self.function = function
         self.gone: str | None = None
-        self.kernels: dict[str | None, tuple[Kernel, ...]] = {}
+        self.kernels: dict[str | None, Stack[Kernel]] = {}
         # How many contexts have switched one of the kernels off; see dispatch.
         self.switched_off = 0
         # What dispatch and transforms remember of the operator; it goes when the operator goes.
@@ -310,9 +106,10 @@ class Operator:
         """The generated function that calls the operator."""
         found = self._call
         if found is None:
-            with registry.lock:
+            with registry_lock:
                 if self._call is None:
                     self._call = Operator.build_call(self)
+                    registry.on_change(self.namespace, self.name)
                 found = self._call
         return found
 
@@ -330,6 +127,17 @@ class Operator:
         """The kernel in force for a device type, or the default kernel for None."""
         stack = self.kernels.get(device_type)
         return stack[-1] if stack else None
+
+    def effective_kernel(self, device_type: str | None) -> Kernel | None:
+        """The kernel that serves a device type: its own, else the default one; none is skipped to.
+
+        A lazy kernel counts as a kernel until it has been imported.
+        """
+        for key in dict.fromkeys((device_type, None)):
+            for kernel in reversed(self.kernels.get(key, ())):
+                if not kernel.is_fallthrough:
+                    return kernel
+        return None
 
     def device_types(self) -> list[str]:
         """The device types with a kernel of their own."""
@@ -362,9 +170,6 @@ class Operator:
     def __repr__(self) -> str:
         return f"<Operator({self.qualname})>"
 
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
-        return lookup_operator, (self.qualname,)
-
     def __copy__(self) -> Operator:
         return self
 
@@ -377,13 +182,14 @@ class Registry:
     """All operators of the process, the rules registered for them, and namespaces' fallbacks."""
 
     def __init__(self) -> None:
-        self.lock = fork_safe(RegistryLock())
+        self.lock = registry_lock
         self._packets: dict[tuple[str, str], dict[str, Operator]] = {}
-        self._rules: dict[Operator, dict[str, Stack]] = {}
-        self._fallbacks: dict[tuple[str, str | None], Stack] = {}
+        self._rules: dict[Operator, dict[str, Stack[Entry]]] = {}
+        self._fallbacks: dict[tuple[str, str | None], Stack[Entry]] = {}
         # Namespace -> the claim of its one DEF library (a `gpuops.library.Claim`).
         self.definitions: dict[str, Any] = {}
-        # Called with (namespace, name) after the overloads of an operator have changed.
+        # Called with (namespace, name) after the overloads of an operator have changed, or the
+        # call of one was built.
         self.on_change: Callable[[str, str], None] = lambda namespace, name: None
         # Called with a namespace that has no operators yet; a pack may bring them.
         self.on_unknown_namespace: Callable[[str], None] = lambda namespace: None
@@ -523,16 +329,15 @@ class Registry:
             )
             for kernel in kernels:
                 kernel.hold(handle)
-                stack = _push(operator.kernels.get(kernel.device_type, ()), kernel)
-                operator.kernels[kernel.device_type] = stack  # type: ignore[assignment]
+                stack = operator.kernels.get(kernel.device_type, ())
+                operator.kernels[kernel.device_type] = push(stack, kernel)
             self._changed(operator)
         return handle
 
     def _remove_kernels(self, operator: Operator, kernels: list[Kernel]) -> None:
         for kernel in kernels:
             kernel.alive = False
-            stack = operator.kernels.get(kernel.device_type, ())
-            operator.kernels[kernel.device_type] = tuple(k for k in stack if k is not kernel)
+            without(operator.kernels, kernel.device_type, kernel)
         self._changed(operator)
 
     # -- rules -------------------------------------------------------------------------------------
@@ -555,8 +360,7 @@ class Registry:
         location = caller_location()
         with self.lock:
             operator.check_alive()
-            rules = self._rules.setdefault(operator, {})
-            stack = rules.get(token, ())
+            stack = self._rules.get(operator, {}).get(token, ())
             if stack and not allow_override:
                 raise RegistrationError(
                     f"operator {operator.qualname} {refusal.format(token=token)}, registered at "
@@ -565,13 +369,15 @@ class Registry:
             entry = Entry(value, location)
             handle = Registration(lambda: self._remove_rule(operator, token, entry), location)
             entry.hold(handle)
-            rules[token] = _push(stack, entry)
+            self._rules.setdefault(operator, {})[token] = push(stack, entry)
         return handle
 
     def _remove_rule(self, operator: Operator, token: str, entry: Entry) -> None:
         entry.alive = False
         rules = self._rules.get(operator, {})
-        rules[token] = tuple(other for other in rules.get(token, ()) if other is not entry)
+        without(rules, token, entry)
+        if not rules:
+            self._rules.pop(operator, None)
 
     def rule(self, operator: Operator, token: str) -> Entry | None:
         """The rule in force for (operator, token), or None."""
@@ -596,24 +402,19 @@ class Registry:
             entry = Entry(function, location)
             handle = Registration(lambda: self._remove_fallback(key, entry), location)
             entry.hold(handle)
-            self._fallbacks[key] = _push(self._fallbacks.get(key, ()), entry)
+            self._fallbacks[key] = push(self._fallbacks.get(key, ()), entry)
         return handle
 
     def _remove_fallback(self, key: tuple[str, str | None], entry: Entry) -> None:
         entry.alive = False
-        rest = tuple(other for other in self._fallbacks.get(key, ()) if other is not entry)
-        if rest:
-            self._fallbacks[key] = rest
-        else:
-            self._fallbacks.pop(key, None)
+        without(self._fallbacks, key, entry)
 
     def fallback(self, namespace: str, device_type: str | None) -> Entry | None:
         """The nearest fallback: of the namespace before that of all, of the device before any."""
         for space in (namespace, "_"):
             for device in (device_type, None):
-                stack = self._fallbacks.get((space, device), ())
-                for entry in reversed(stack):
-                    if entry.value is not fallthrough_kernel:
+                for entry in reversed(self._fallbacks.get((space, device), ())):
+                    if not entry.is_fallthrough:
                         return entry
         return None
 
@@ -626,11 +427,18 @@ def lookup_operator(qualname: str) -> Operator:
     return registry.find(qualname)
 
 
+def _pickled(operator: Operator) -> tuple[Callable[[str], Operator], tuple[str]]:
+    return lookup_operator, (operator.qualname,)
+
+
+copyreg.pickle(Operator, _pickled)
+
+
 def as_operator(op: object) -> Operator:
     """The `Operator` behind an operator's call, an overload, a packet or a name.
 
     Raises:
-        TypeError: `op` is none of these.
+        UsageError: `op` is none of these.
         OperatorNotFoundError: there is no operator of that name.
         StaleOperatorError: it was replaced or removed.
     """
@@ -638,7 +446,7 @@ def as_operator(op: object) -> Operator:
         return registry.find(op)
     found = op if isinstance(op, Operator) else getattr(op, "operator", None)
     if not isinstance(found, Operator):
-        raise TypeError(
+        raise UsageError(
             "expected an operator (what gpuops.custom_op returns, or gpuops.ops.<ns>.<name>) or "
             f"its name, got {describe(op)}"
         )

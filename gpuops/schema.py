@@ -5,23 +5,19 @@
 
 from __future__ import annotations
 
-import json
 import keyword
-import math
 import re
 from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Any, Final, final
+from typing import Any, Final
 
-import numpy as np
-
-from gpuops import opaque
-from gpuops.devices import Device
-from gpuops.errors import DeviceError, SchemaError, describe
+from gpuops.defaults import MISSING, check_default, render_default
+from gpuops.errors import SchemaError, UsageError, describe
+from gpuops.schema_types import BASE_TYPES, NUMBERS, ORDERS, Alias, Type
 
 __all__ = [
     "BASE_TYPES",
     "MISSING",
+    "NUMBERS",
     "ORDERS",
     "Alias",
     "Parameter",
@@ -32,127 +28,12 @@ __all__ = [
     "parse_qualname",
 ]
 
-BASE_TYPES: Final = (
-    "Array",
-    "SymInt",
-    "int",
-    "float",
-    "bool",
-    "complex",
-    "str",
-    "Scalar",
-    "dtype",
-    "device",
-    "order",
-)
-"""The types that schema strings know besides the registered opaque classes.
-
-``int`` and ``SymInt`` mean the same: a size may be symbolic in both. ``order`` is a memory order
-as NumPy spells it: one of `ORDERS`.
-"""
-
-ORDERS: Final = ("C", "F", "A", "K")
-
-RESERVED_NAMESPACES: Final = ("prim",)
+# "_" stands for all namespaces where fallbacks are registered.
+RESERVED_NAMESPACES: Final = ("prim", "_")
+# What `ops.<ns>.<name>` has as methods when there are several overloads.
+RESERVED_OVERLOADS: Final = ("operator", "overloads")
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-
-
-@final
-class _Missing:
-    """The type of `MISSING`; a class of its own so that its repr is readable."""
-
-    def __repr__(self) -> str:
-        return "MISSING"
-
-    def __copy__(self) -> _Missing:
-        return self
-
-    def __deepcopy__(self, memo: object) -> _Missing:
-        return self
-
-    def __reduce__(self) -> str:
-        return "MISSING"
-
-
-MISSING: Final = _Missing()
-"""The default of a parameter that has none (None is a default like any other)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Type:
-    """A schema type: a base type, optionally in a list, each level optionally None.
-
-    Attributes:
-        base: one of `BASE_TYPES`, or the name of a registered opaque class.
-        item_optional: the list's items may be None (``Array?[]``).
-        is_list: a list of `base` (``Array[]``).
-        size: the exact length of the list (``int[2]``), or None for any.
-        optional: None is allowed in place of the whole value (``Array?``, ``Array[]?``).
-
-    >>> str(Type("Array", item_optional=True, is_list=True, optional=True))
-    'Array?[]?'
-    """
-
-    base: str
-    item_optional: bool = False
-    is_list: bool = False
-    size: int | None = None
-    optional: bool = False
-
-    @property
-    def is_array(self) -> bool:
-        """Whether values of the type hold arrays."""
-        return self.base == "Array"
-
-    @property
-    def is_plain_array(self) -> bool:
-        """Whether the type is exactly ``Array``."""
-        return self.base == "Array" and not (self.is_list or self.optional)
-
-    @property
-    def is_int(self) -> bool:
-        """Whether the base is ``int`` or ``SymInt``."""
-        return self.base in ("int", "SymInt")
-
-    @property
-    def is_opaque(self) -> bool:
-        """Whether the base is a registered opaque class."""
-        return self.base not in BASE_TYPES
-
-    @property
-    def item(self) -> Type:
-        """The type of one item of a list type."""
-        return Type(self.base, optional=self.item_optional)
-
-    def render(self, alias: Alias | None = None) -> str:
-        """The type as schema strings spell it, with the alias annotation behind the base."""
-        text = self.base + ("" if alias is None else str(alias))
-        if self.item_optional:
-            text += "?"
-        if self.is_list:
-            text += "[]" if self.size is None else f"[{self.size}]"
-        if self.optional:
-            text += "?"
-        return text
-
-    def __str__(self) -> str:
-        return self.render()
-
-
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """An alias annotation: the sets an array belongs to, and whether it is written.
-
-    >>> str(Alias(("a",), is_write=True))
-    '(a!)'
-    """
-
-    sets: tuple[str, ...]
-    is_write: bool = False
-
-    def __str__(self) -> str:
-        return f"({'|'.join(self.sets)}{'!' if self.is_write else ''})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +53,18 @@ class Parameter:
     kwarg_only: bool = False
     default: Any = MISSING
     alias: Alias | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Parameter):
+            return NotImplemented
+        # Tuples, which compare by identity first: NaN is the same default as NaN. From Python 3.13
+        # on, the comparison that dataclasses generate would say that it is another.
+        mine = (self.name, self.type, self.kwarg_only, self.default, self.alias)
+        return mine == (other.name, other.type, other.kwarg_only, other.default, other.alias)
+
+    def __hash__(self) -> int:
+        # Without the default, which may be a list.
+        return hash((self.name, self.type, self.kwarg_only, self.alias))
 
     @property
     def has_default(self) -> bool:
@@ -232,34 +125,13 @@ class Schema:
     returns_tuple: bool = False
 
     def __post_init__(self) -> None:
-        seen: set[str] = set()
-        default_from: str | None = None
-        keyword_only_from: str | None = None
-        checked = []
+        checked: list[Parameter] = []
         for parameter in self.parameters:
-            name = parameter.name
-            _check_parameter_name(name)
-            if name in seen:
-                raise SchemaError(f"parameter {name!r} appears twice in the schema")
-            seen.add(name)
-            _check_alias(parameter.alias, parameter.type, f"parameter {name!r}")
-            if parameter.kwarg_only:
-                keyword_only_from = keyword_only_from or name
-            elif keyword_only_from is not None:
-                raise SchemaError(
-                    f"positional parameter {name!r} follows keyword-only parameter "
-                    f"{keyword_only_from!r}"
-                )
-            elif parameter.has_default:
-                default_from = default_from or name
-            elif default_from is not None:
-                raise SchemaError(
-                    f"parameter {name!r} without a default follows {default_from!r}, which has one"
-                )
-            if parameter.has_default:
-                default = check_default(parameter.type, parameter.default, name)
-                parameter = replace(parameter, default=default)
-            checked.append(parameter)
+            try:
+                checked.append(_checked(parameter, checked))
+            except SchemaError as error:
+                error.parameter = len(checked)
+                raise
         for index, output in enumerate(self.returns):
             _check_alias(output.alias, output.type, f"return {index}")
         object.__setattr__(self, "parameters", tuple(checked))
@@ -329,7 +201,7 @@ def parse_qualname(qualname: object) -> tuple[str, str, str]:
     """Split ``"namespace::name"`` or ``"namespace::name.overload"`` into its three parts.
 
     Raises:
-        TypeError: `qualname` is no string.
+        UsageError: `qualname` is no string.
         SchemaError: it is malformed, or the namespace is reserved.
 
     >>> parse_qualname("my::scale.out")
@@ -338,13 +210,15 @@ def parse_qualname(qualname: object) -> tuple[str, str, str]:
     form = 'expected "namespace::name" or "namespace::name.overload", each part an identifier'
     if not isinstance(qualname, str):
         got = f"{type(qualname).__name__} {qualname!r}"
-        raise TypeError(f"an operator's name must be a string: {form}; got {got}")
+        raise UsageError(f"an operator's name must be a string: {form}; got {got}")
     namespace, separator, rest = qualname.partition("::")
     name, dot, overload = rest.partition(".")
     parts = [namespace, name, overload] if dot else [namespace, name]
     if not separator or not all(_IDENTIFIER.match(part) for part in parts):
         raise SchemaError(f"{qualname!r} is not a name for an operator: {form}")
     check_namespace(namespace)
+    if overload in RESERVED_OVERLOADS or overload.startswith("__"):
+        raise SchemaError(f"{qualname!r}: {overload!r} is a reserved overload name: choose another")
     return namespace, name, "" if overload == "default" else overload
 
 
@@ -352,22 +226,45 @@ def check_namespace(namespace: object) -> str:
     """Return `namespace` if operators may be defined in it.
 
     Raises:
-        TypeError: it is no string.
+        UsageError: it is no string.
         SchemaError: it is no identifier, or it is reserved.
     """
     if not isinstance(namespace, str):
-        raise TypeError(f"a namespace must be a string, got {describe(namespace)}")
+        raise UsageError(f"a namespace must be a string, got {describe(namespace)}")
     if not _IDENTIFIER.match(namespace):
         raise SchemaError(f"{namespace!r} is not a namespace: expected an identifier")
-    if namespace in RESERVED_NAMESPACES:
+    if namespace in RESERVED_NAMESPACES or namespace.startswith("__"):
         raise SchemaError(f"{namespace!r} is a reserved namespace: choose another")
     return namespace
+
+
+def _checked(parameter: Parameter, before: list[Parameter]) -> Parameter:
+    """A parameter with its default converted, if it may follow those before it."""
+    name = parameter.name
+    _check_parameter_name(name)
+    if any(name == earlier.name for earlier in before):
+        raise SchemaError(f"parameter {name!r} appears twice in the schema")
+    _check_alias(parameter.alias, parameter.type, f"parameter {name!r}")
+    if not parameter.kwarg_only:
+        for earlier in before:
+            if earlier.kwarg_only:
+                raise SchemaError(
+                    f"positional parameter {name!r} follows keyword-only parameter {earlier.name!r}"
+                )
+            if earlier.has_default and not parameter.has_default:
+                raise SchemaError(
+                    f"parameter {name!r} without a default follows {earlier.name!r}, which has one"
+                )
+    if not parameter.has_default:
+        return parameter
+    return replace(parameter, default=check_default(parameter.type, parameter.default, name))
 
 
 def _check_parameter_name(name: str) -> None:
     if not _IDENTIFIER.match(name):
         raise SchemaError(f"{name!r} is not a parameter name: expected an identifier")
-    if keyword.iskeyword(name):
+    # Python lets nobody bind `__debug__` either.
+    if keyword.iskeyword(name) or name == "__debug__":
         raise SchemaError(
             f"{name!r} cannot be a parameter name: it is a keyword of Python, "
             "so nobody could pass it by name"
@@ -377,117 +274,3 @@ def _check_parameter_name(name: str) -> None:
 def _check_alias(alias: Alias | None, type_: Type, where: str) -> None:
     if alias is not None and not type_.is_array:
         raise SchemaError(f"{where} is annotated {alias}, but only arrays can alias, not {type_}")
-
-
-# -- defaults --------------------------------------------------------------------------------------
-
-
-def check_default(type_: Type, value: Any, name: str) -> Any:
-    """The default of parameter `name`, converted to what a kernel would receive.
-
-    NumPy scalars become Python numbers, an int for a float becomes a float, a list is copied.
-
-    Raises:
-        SchemaError: the default does not fit the declared type.
-
-    >>> check_default(Type("float"), 1, "eps")
-    1.0
-    >>> check_default(Type("int"), "x", "n")
-    Traceback (most recent call last):
-    ...
-    gpuops.errors.SchemaError: parameter 'n' has default str 'x', which is no int
-    """
-    if value is None:
-        if type_.optional:
-            return None
-        raise SchemaError(
-            f"parameter {name!r} has default None, which is no {type_}: declare it optional"
-        )
-    if type_.is_list:
-        if isinstance(value, (list, tuple)):
-            if type_.size is not None and len(value) != type_.size:
-                raise SchemaError(
-                    f"parameter {name!r} has a default of length {len(value)}, "
-                    f"but {type_} has length {type_.size}"
-                )
-            return [_check_item(type_.item, item, name) for item in value]
-        if type_.size is not None and not type_.is_array:
-            return [_check_item(type_.item, value, name)] * type_.size
-    return _check_item(type_, value, name)
-
-
-def _check_item(type_: Type, value: Any, name: str) -> Any:
-    if value is None and type_.optional:
-        return None
-    if isinstance(value, np.generic):
-        value = value.item()
-    converted = MISSING if type_.is_list else _convert_default(type_.base, value)
-    if converted is MISSING:
-        raise SchemaError(f"parameter {name!r} has default {describe(value)}, which is no {type_}")
-    return converted
-
-
-def _convert_default(base: str, value: Any) -> Any:
-    cls = type(value)
-    if base in ("int", "SymInt"):
-        return int(value) if cls in (int, bool) else MISSING
-    if base == "float":
-        return _canonical_nan(float(value)) if cls in (float, int, bool) else MISSING
-    if base == "complex":
-        return complex(value) if cls in (complex, float, int, bool) else MISSING
-    if base == "bool":
-        return value if cls is bool else MISSING
-    if base == "Scalar":
-        if cls is float:
-            return _canonical_nan(value)
-        return value if cls in (int, bool, complex) else MISSING
-    if base == "str":
-        return str(value) if isinstance(value, str) else MISSING
-    if base == "order":
-        return value if value in ORDERS else MISSING
-    if base == "dtype":
-        if isinstance(value, np.dtype):
-            return value
-        is_scalar_type = isinstance(value, type) and issubclass(value, np.generic)
-        return np.dtype(value) if is_scalar_type else MISSING
-    if base == "device":
-        return _device_default(value)
-    cls_of_base = opaque.opaque_class(base)
-    return value if cls_of_base is not None and isinstance(value, cls_of_base) else MISSING
-
-
-def _device_default(value: Any) -> Any:
-    if isinstance(value, (Device, str)):
-        try:
-            return Device(value)
-        except DeviceError as error:
-            raise SchemaError(str(error)) from error
-    return MISSING
-
-
-def _canonical_nan(value: float) -> float:
-    # One NaN object for all: tuples compare by identity first, so equal schemas stay equal.
-    return math.nan if value != value else value
-
-
-def render_default(value: Any) -> str:
-    """A default as schema strings spell it.
-
-    >>> [render_default(v) for v in (None, 3.14, "a\\"b", np.dtype("float32"), Device("cpu:0"))]
-    ['None', '3.14', '"a\\\\"b"', 'float32', '"cpu:0"']
-    """
-    if isinstance(value, Enum):
-        return value.name
-    if value is None or isinstance(value, (bool, int, float, complex)):
-        return repr(value)
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(render_default(item) for item in value)}]"
-    if isinstance(value, np.dtype):
-        # `str(dtype)` is a plain word for the ordinary dtypes and something like '>f4' for others.
-        text = str(value)
-        return text if _IDENTIFIER.match(text) else json.dumps(value.str)
-    if isinstance(value, Device):
-        return json.dumps(str(value))
-    if isinstance(value, str):
-        return json.dumps(value)
-    return f"<{type(value).__name__}>"

@@ -16,7 +16,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NoReturn
@@ -24,21 +24,26 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gpuops import opaque
-from gpuops.errors import SchemaError, closest
+from gpuops.errors import SchemaError, UsageError, closest
 from gpuops.schema import BASE_TYPES, MISSING, Alias, Parameter, Return, Schema, Type
 
 __all__ = ["is_functional", "parse_schema"]
 
+_NUMBERS = ("inf", "nan", "infj", "nanj")
 _TOKEN = re.compile(
     r"""
     (?P<space>\s+)
-  | (?P<number>(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)j?)
+  | (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?j?)
   | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
   | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
   | (?P<symbol>->|::|[()\[\],.*?!|=+-])
     """,
     re.VERBOSE,
 )
+
+# What a backslash in a string literal can begin; the rest of Python's escapes is refused.
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"} | {c: c for c in "\\\"'/"}
 
 # Spellings that other libraries' schemas use, and what they are called here.
 _SYNONYMS = {"ScalarType": "dtype", "Device": "device", "Layout": "order", "MemoryFormat": "order"}
@@ -78,7 +83,7 @@ def parse_schema(text: str) -> Schema:
             left out, and may lack the namespace.
 
     Raises:
-        TypeError: `text` is no string.
+        UsageError: `text` is no string.
         SchemaError: a syntax error (with a caret at its position), an unknown type, a default
             that does not fit.
 
@@ -92,7 +97,7 @@ def parse_schema(text: str) -> Schema:
                   ^
     """
     if not isinstance(text, str):
-        raise TypeError(f"a schema must be a string, got {type(text).__name__}")
+        raise UsageError(f"a schema must be a string, got {type(text).__name__}")
     return _Parser(text).schema()
 
 
@@ -102,7 +107,7 @@ def is_functional(schema: str | Schema) -> bool:
     >>> is_functional("f(Array x) -> Array"), is_functional("f(Array(a!) x) -> ()")
     (True, False)
     """
-    return (parse_schema(schema) if isinstance(schema, str) else schema).is_functional
+    return (schema if isinstance(schema, Schema) else parse_schema(schema)).is_functional
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -133,6 +138,7 @@ class _Parser:
         self.text = text
         self.tokens = _tokens(text)
         self.index = 0
+        self.names: list[_Token] = []  # of the parameters
 
     # -- reading tokens ----------------------------------------------------------------------------
 
@@ -187,6 +193,8 @@ class _Parser:
         try:
             return Schema(name, overload, parameters, returns, returns_tuple)
         except SchemaError as error:
+            if error.parameter is not None:
+                self.fail(str(error), self.names[error.parameter])
             raise SchemaError(f"{error}\n    {self.text}") from None
 
     def name(self) -> tuple[str, str]:
@@ -213,6 +221,7 @@ class _Parser:
                 stars.append(star)
                 return
             type_, alias = self.type()
+            self.names.append(self.token)
             name = self.word(f"a name for the parameter of type {type_}")
             default: Any = MISSING
             if self.take("="):
@@ -256,6 +265,8 @@ class _Parser:
         token = self.token
         if not token.text.isdigit():
             self.fail(f"a list's length must be a whole number, got {token.text!r}")
+        if len(token.text) > 9:
+            self.fail("a list's length must have 9 digits or fewer")
         self.index += 1
         return int(token.text)
 
@@ -285,28 +296,41 @@ class _Parser:
 
     def default(self, type_: Type) -> Any:
         token = self.token
-        value = self.literal()
+        value = self.literal(_members(type_))
         try:
             return _meaning(value, type_)
         except (TypeError, ValueError) as error:
             self.fail(f"bad default for {type_}: {error}", token)
 
-    def literal(self) -> Any:
+    def literal(self, members: Mapping[str, Enum]) -> Any:
+        """One literal; `members` are those of the enumeration that is expected."""
         token = self.token
         if self.take("["):
             items: list[Any] = []
-            self.listed("]", lambda: items.append(self.literal()), "a list item")
+            self.listed("]", lambda: items.append(self.literal(members)), "a list item")
             return items
         if self.at("("):
             return self.complex_number()
         if token.kind == "string":
             self.index += 1
-            return ast.literal_eval(token.text)
-        if token.kind == "word" and token.text not in ("inf", "nan", "infj", "nanj"):
+            return self.string(token)
+        if token.kind == "word" and (token.text in members or token.text not in _NUMBERS):
             text = self.word("a default")
             constants = {"None": None, "True": True, "False": False}
             return constants[text] if text in constants else _Word(text)
         return self.number()
+
+    def string(self, token: _Token) -> str:
+        def unescape(match: re.Match[str]) -> str:
+            four, two, single = match.groups()
+            if single is None:
+                return chr(int(four or two, 16))
+            if single not in _ESCAPED:
+                position = token.position + 1 + match.start()
+                _fail(self.text, position, f"unknown escape sequence {match.group()!r}")
+            return _ESCAPED[single]
+
+        return _ESCAPE.sub(unescape, token.text[1:-1])
 
     def complex_number(self) -> complex:
         """A complex number as Python prints it, ``(1+2j)``; the signs of zeros are kept."""
@@ -326,7 +350,7 @@ class _Parser:
         if sign == 1:
             self.take("+")
         token = self.token
-        if token.kind == "word" and token.text in ("inf", "nan", "infj", "nanj"):
+        if token.kind == "word" and token.text in _NUMBERS:
             self.index += 1
             number: Any = math.inf if token.text.startswith("inf") else math.nan
             if token.text.endswith("j"):
@@ -336,9 +360,19 @@ class _Parser:
             self.fail(f"expected a default, got {token.text or 'the end of the schema'!r}")
         self.index += 1
         try:
-            return sign * ast.literal_eval(token.text)
-        except SyntaxError:
-            self.fail(f"{token.text!r} is not a number", token)
+            number = ast.literal_eval(token.text)
+        except (SyntaxError, ValueError):
+            self.fail(f"{token.text[:20]!r} is not a number", token)
+        if isinstance(number, complex):
+            # Multiplying would change the sign of the real part's zero too.
+            return complex(0.0, sign * number.imag)
+        return sign * number
+
+
+def _members(type_: Type) -> Mapping[str, Enum]:
+    """The members of the enumeration that a type names; none if it names none."""
+    found = opaque.opaque_class(type_.base) if type_.is_opaque else None
+    return found.__members__ if found is not None and issubclass(found, Enum) else {}
 
 
 def _meaning(value: Any, type_: Type) -> Any:
@@ -349,14 +383,11 @@ def _meaning(value: Any, type_: Type) -> Any:
         return np.dtype(value.text if isinstance(value, _Word) else value)
     if not isinstance(value, _Word):
         return value
-    enumeration = opaque.opaque_class(type_.base) if type_.is_opaque else None
-    if enumeration is not None and issubclass(enumeration, Enum):
-        if value.text in enumeration.__members__:
-            return enumeration[value.text]
-        raise ValueError(
-            f"{enumeration.__name__} has no member {value.text!r}"
-            f"{closest(value.text, enumeration.__members__)}"
-        )
+    members = _members(type_)
+    if members:
+        if value.text in members:
+            return members[value.text]
+        raise ValueError(f"{type_} has no member {value.text!r}{closest(value.text, members)}")
     if type_.base in ("str", "device", "order"):
         raise ValueError(f'write a string in quotes: "{value.text}"')
     raise ValueError(f"{value.text!r} is not a {type_}")

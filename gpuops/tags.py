@@ -48,7 +48,12 @@ def normalise_tags(tags: Tag | Iterable[Tag], *, extra: Iterable[Tag] = ()) -> l
     >>> normalise_tags(Tag.inplace, extra=[Tag.compliant])
     [Tag.inplace, Tag.compliant]
     """
-    given = [tags] if isinstance(tags, Tag) else list(tags)
+    if isinstance(tags, Tag):
+        given = [tags]
+    elif isinstance(tags, Iterable) and not isinstance(tags, str):
+        given = list(tags)
+    else:
+        given = [tags]  # refused below
     for tag in given:
         if not isinstance(tag, Tag):
             choices = ", ".join(repr(choice) for choice in Tag)

@@ -11,6 +11,10 @@ import threading
 import weakref
 from typing import Any
 
+import numpy as np
+
+from gpuops.devices import array_kind
+from gpuops.errors import UsageError, describe
 from gpuops.locks import fork_safe
 from gpuops.memory import owner
 
@@ -35,10 +39,15 @@ def array_version(array: Any) -> int:
         or another view of its memory, among the arguments it mutates, whether or not the kernel
         changed anything.
 
+    Raises:
+        UsageError: `array` is no array.
+
     >>> import numpy as np
     >>> array_version(np.zeros(3))
     0
     """
+    if array_kind(type(array)) is None and not isinstance(array, np.ndarray):
+        raise UsageError(f"array_version takes a NumPy or CuPy array, got {describe(array)}")
     base = owner(array)
     key = id(base)
     with _lock:
@@ -55,10 +64,14 @@ def array_version(array: Any) -> int:
 
 
 def bump(*arguments: Any) -> None:
-    """Raise the version of every array among `arguments`; lists are searched, None is skipped."""
-    for argument in arguments:
-        for array in argument if isinstance(argument, list) else (argument,):
-            counter = None if array is None else tracked.get(id(owner(array)))
+    """Raise the version of every array among `arguments`; lists are searched, None is skipped.
+
+    An allocation that is passed several times is written to by one call all the same.
+    """
+    listed = [item for a in arguments for item in (a if isinstance(a, list) else (a,))]
+    found = {id(owner(array)) for array in listed if array is not None}
+    with _lock:
+        for key in found:
+            counter = tracked.get(key)
             if counter is not None:
-                with _lock:
-                    counter[0] += 1
+                counter[0] += 1

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 import gpuops
+from tests import standin_cupy
+from tests.standin_cupy import StandIn
 
 _serial = count()
 
@@ -21,3 +26,33 @@ def ns() -> Iterator[str]:
         undo = getattr(operator.call, "undo", None)
         if undo is not None:
             undo()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of the import path, like site-packages; what was imported from it is dropped."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    importlib.invalidate_caches()
+    before = {operator.qualname for operator in gpuops.operators()}
+    yield folder
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
+            del sys.modules[name]
+    for operator in gpuops.operators():
+        undo = getattr(operator.call, "undo", None)
+        if operator.qualname not in before and undo is not None:
+            undo()
+
+
+@pytest.fixture
+def cupy() -> Iterator[StandIn]:
+    with standin_cupy.loaded() as module:
+        yield module
+
+
+@pytest.fixture
+def two_gpus() -> Iterator[StandIn]:
+    with standin_cupy.loaded(devices=2) as module:
+        yield module

@@ -17,6 +17,7 @@ import pytest
 import gpuops
 from gpuops import Array, Library, array_version, custom_op, debug
 from gpuops.memory import byte_range, owner, shares_memory
+from tests import standin_cupy
 
 SHAPES = {
     "itself": lambda x: x,
@@ -255,7 +256,7 @@ def _nan_payload(x: Any) -> None:
 
 
 def _resize(x: Any) -> None:
-    x.shape = (3, 1)
+    x.resize((3, 1), refcheck=False)
 
 
 MUTATIONS: dict[str, Callable[[Any], None]] = {
@@ -348,3 +349,72 @@ def test_debug_mode_from_the_environment() -> None:
             check=True,
         )
         assert done.stdout.strip() == expected
+
+
+# I1: whatever sequence came, and on whatever way the call reached its kernel.
+@pytest.mark.parametrize(
+    "passed", [list, tuple, iter, lambda items: (item for item in items)], ids=repr
+)
+def test_versions_rise_through_any_sequence(ns: str, passed: Callable[[Any], Any]) -> None:
+    @custom_op(f"{ns}::f", mutates_args={"xs", "y"})
+    def f(xs: list[Array], s: float, *, y: Array | None = None) -> None: ...
+
+    x, y = np.ones(1), np.ones(1)
+    assert array_version(x) == array_version(y) == 0
+    for count, s in enumerate((1.0, 1), start=1):
+        f(passed([x]), s, y=y)  # type: ignore[arg-type]
+        assert array_version(x) == array_version(y) == count
+    with debug():
+        f(passed([x]), 1.0, y=y)
+    assert array_version(x) == array_version(y) == 3
+    with f.set_kernel_enabled(None, False), pytest.raises(NotImplementedError):
+        f(passed([x]), 1.0)
+    with Library(ns, "IMPL") as lib:
+        lib.fallback(lambda operator, xs, s, y: None)
+        with f.set_kernel_enabled(None, False):
+            f(passed([x]), 1.0)
+    assert (array_version(x), array_version(y)) == (4, 3)
+
+
+# I1
+def test_a_call_raises_a_version_once_however_often_the_array_is_passed(ns: str) -> None:
+    @custom_op(f"{ns}::f", mutates_args={"x", "ys"})
+    def f(x: Array, ys: list[Array]) -> None: ...
+
+    x = np.ones(4)
+    array_version(x)
+    f(x, [x, x[1:], x[::-1]])
+    assert array_version(x) == 1
+
+
+def test_only_arrays_have_versions() -> None:
+    for value in (3, None, [np.ones(1)], object()):
+        with pytest.raises(TypeError, match="array_version takes a NumPy or CuPy array, got"):
+            array_version(value)
+
+
+# H, I: on a GPU as on the host. The stand-in's memory is the host's.
+def test_debug_mode_checks_cuda_arrays(ns: str) -> None:
+    with standin_cupy.loaded(devices=2) as cupy:
+        bad = {
+            "view": lambda x: x[:1],
+            "mutating": lambda x: (x.host.fill(3), x.copy())[1],
+            "elsewhere": lambda x: cupy.ones(2, device=1 - x.device.id),
+            "fine": lambda x: x.copy(),
+        }
+        expected = {
+            "view": "the output may not alias any argument, .* with 'x'",
+            "mutating": "Argument x is not defined as mutable but was mutated",
+            "elsewhere": "the output is on cuda:., but 'x' and with it the call are on cuda:.",
+        }
+        for name, kernel in bad.items():
+            op = custom_op(f"{ns}::{name}", kernel, mutates_args=(), schema="(Array x) -> Array")
+            for device in (0, 1):
+                op(cupy.ones(2, device=device))
+                with debug():
+                    if name == "fine":
+                        op(cupy.ones(2, device=device))
+                        continue
+                    with pytest.raises(gpuops.GpuopsError, match=expected[name]) as caught:
+                        op(cupy.ones(2, device=device))
+                    assert f"{ns}::{name}" in str(caught.value) and __file__ in str(caught.value)

@@ -505,3 +505,96 @@ def test_all_the_types_a_kernel_can_be_annotated_with(ns: str) -> None:
     out = g(X, [np.zeros(1)], 1, 2.5, np.float32, "cpu", True, w=np.ones(1))  # type: ignore[arg-type]
     assert out[0].tolist() == [2, 2] and len(out[1]) == 1 and out[2] == 1 and out[3].tolist() == [1]
     assert g(X, None, 1, 2, np.dtype("int8"), Device("cpu"), False)[3] is None
+
+
+# F2, F6
+def test_an_object_that_cannot_say_its_index_is_refused(ns: str) -> None:
+    class Broken:
+        def __index__(self) -> int:
+            raise TypeError("no index today")
+
+    f, _ = declared(ns, "Array x, int a")
+    with pytest.raises(gpuops.ArgumentError, match=r"'a' .* \(no index today\)"):
+        f(X, Broken())
+    with pytest.raises(gpuops.ArgumentError, match="MaskedArray"):
+        f(X, np.ma.masked_array([1]))
+
+
+# F9
+@pytest.mark.parametrize(
+    ("parameter", "default"),
+    [
+        ('device d="cuda:1"', "cuda:1"),
+        ('device d="cuda:1"', Device("cuda", 1)),
+        ("dtype d=float32", np.float32),
+        ("dtype d=float32", np.dtype("float32")),
+        ("int[] d=[1, 2]", (1, 2)),
+        ("int[2] d=3", 3),
+        ("float[] d=[nan]", [float("nan")]),
+        ("float d=nan", np.float32("nan")),
+        ("float d=2", 2),
+        ("Array? d=None", None),
+    ],
+)
+def test_a_default_may_be_written_in_another_way_than_in_the_schema(
+    ns: str, parameter: str, default: Any
+) -> None:
+    op = custom_op(
+        f"{ns}::f",
+        lambda x, d=default: x + 1,
+        mutates_args=(),
+        schema=f"(Array x, {parameter})->Array",
+    )
+    assert op(X).tolist() == [2, 2]
+    with pytest.raises(ValueError, match="'d' has the default 'other' in the function"):
+        custom_op(
+            f"{ns}::f",
+            lambda x, d="other": x,
+            mutates_args=(),
+            schema=f"(Array x, {parameter}) -> ()",
+        )
+
+
+# F8, F9
+def test_a_signature_shows_the_defaults_that_only_the_schema_has(ns: str) -> None:
+    import inspect
+
+    op = custom_op(
+        f"{ns}::f", lambda x, n, *, s: x * n * s, mutates_args=(),
+        schema="(Array x, int n=2, *, float s=3) -> Array",
+    )  # fmt: skip
+    assert str(inspect.signature(op)) == "(x, n=2, *, s=3.0)"
+    assert op(X).tolist() == [6, 6]
+
+
+def test_a_partial_gives_its_functions_name_and_documentation(ns: str) -> None:
+    import functools
+
+    def scaled(x: Array, s: float) -> Array:
+        """Scale."""
+        return x * s
+
+    op = custom_op(f"{ns}::f", functools.partial(scaled, s=2.0), mutates_args=())
+    assert (op.__name__, op.__doc__) == ("scaled", "Scale.")
+    assert op(X).tolist() == [2, 2] and op(X, s=3).tolist() == [3, 3]
+
+
+# G3
+def test_a_numpy_scalar_for_an_array_says_what_to_do(ns: str) -> None:
+    f = returning(ns, "Array", np.float64(1))
+    with pytest.raises(TypeError, match="got numpy.float64 .*; make an array of it first"):
+        f(X)
+
+
+# F3
+def test_an_object_that_raises_when_it_is_looked_at_is_refused_all_the_same(ns: str) -> None:
+    class Touchy:
+        @property
+        def shape(self) -> tuple[int, ...]:
+            raise RuntimeError("do not look")
+
+    f, _ = declared(ns, "Array x, int a")
+    with pytest.raises(gpuops.ArgumentError, match="'x' .* got an object of type .*Touchy"):
+        f(Touchy(), 1)
+    with pytest.raises(gpuops.ArgumentError, match="'a' .* got an object of type .*Touchy"):
+        f(X, Touchy())

@@ -146,11 +146,15 @@ def instructions(call: Any, *args: Any) -> list[str]:
         return trace
 
     before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call(*args)
-    finally:
-        sys.settrace(before)
+    # Python 3.12 and 3.13 report single instructions from the second time on that a function is
+    # traced: the first only tells them that somebody wants to know.
+    for _ in range(2):
+        ran.clear()
+        sys.settrace(trace)
+        try:
+            call(*args)
+        finally:
+            sys.settrace(before)
     names = {step.offset: step.opname for step in dis.get_instructions(call)}
     return [names[offset] for offset in ran]
 
@@ -172,7 +176,7 @@ def test_the_number_of_bytecodes(ns: str) -> None:
     f(X, X, 2.0)
     forwarding = len(instructions(forward, X, X, 2.0))
     ran = instructions(f, X, X, 2.0)
-    assert forwarding > 5
+    assert forwarding >= 5 and len(ran) > forwarding
     assert len(ran) - forwarding <= 4 * _PER_TEST + _BEYOND_TESTS, ran
     # No call but those of type() and of the kernel.
     assert sum(name in ("CALL", "CALL_FUNCTION_EX", "CALL_KW") for name in ran) == 5
@@ -187,7 +191,8 @@ def test_the_bytecodes_grow_with_the_arguments_only(ns: str, arrays: int) -> Non
         args = [X] * arrays
         f(*args)
         # One load per argument for the kernel, one test each, the result's test and the rest.
-        assert len(instructions(f, *args)) <= arrays * (_PER_TEST + 1) + _PER_TEST + 12
+        ran = len(instructions(f, *args))
+        assert 3 * arrays < ran <= arrays * (_PER_TEST + 1) + _PER_TEST + 12
 
 
 # -- names -----------------------------------------------------------------------------------------
@@ -244,3 +249,49 @@ def test_values_that_have_no_literal_are_passed_as_they_are(ns: str) -> None:
         )
 
     assert f(X) == (True,) * 6
+
+
+# F6, Y15
+def test_lists_of_one_type_with_and_without_none_are_told_apart(ns: str) -> None:
+    for base, good, kernel in (("int", 1, "default"), ("float", 1.0, "cpu"), ("Array", X, "cpu")):
+        for first, second in ((f"{base}?[]", f"{base}[]"), (f"{base}[]", f"{base}?[]")):
+            with gpuops.define(f"{ns}::f", f"(Array x, {first} a, {second} b) -> Array"):
+                f = getattr(ops, ns).f
+                gpuops.register_kernel(f, kernel, lambda x, a, b: x + len(a) + len(b))
+                for a, b in (([good], [good]), ([], [good, good])):
+                    f(X, a, b)
+                    assert len(frames_to_the_kernel(f, X, a, b)) == 2
+                with_none, without = ("a", "b") if "?" in first else ("b", "a")
+                assert f(X, **{with_none: [None, good], without: [good]}).tolist() == [4, 4]
+                with pytest.raises(gpuops.ArgumentError, match=f"'{without}' .* its item 0 must"):
+                    f(X, **{with_none: [None], without: [None]})
+
+
+# Y15
+@pytest.mark.parametrize(
+    "names",
+    [("{ns}_t.a", "{ns}.t_a"), ("{ns}_t_a", "{ns}.t.a"), ("{ns}._t", "{ns}_.t")],
+)
+def test_opaque_types_with_similar_names_are_told_apart(ns: str, names: tuple[str, str]) -> None:
+    class One(gpuops.OpaqueBase):
+        pass
+
+    class Two(gpuops.OpaqueBase):
+        pass
+
+    one, two = (pattern.format(ns=ns) for pattern in names)
+    gpuops.register_opaque_type(One, one, typ="reference")
+    gpuops.register_opaque_type(Two, two, typ="reference")
+    schema = f"({one} x, {two} y, {one}[] xs, {two}[] ys) -> int"
+    with gpuops.define(f"{ns}::f", schema):
+        f = getattr(ops, ns).f
+        gpuops.register_kernel(f, None, lambda *args: len(args))
+        assert f(One(), Two(), [One()], [Two()]) == 4
+        for args in (
+            (Two(), Two(), [], []),
+            (One(), One(), [], []),
+            (One(), Two(), [Two()], []),
+            (One(), Two(), [], [One()]),
+        ):
+            with pytest.raises(gpuops.ArgumentError, match="got an object of type"):
+                f(*args)

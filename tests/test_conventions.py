@@ -1,4 +1,8 @@
-"""Section J of the behaviours: in-place and out operators. Fakes and gradients come with them."""
+"""Section J of the behaviours: in-place and out operators.
+
+J6 and J9, what they do under gradients, are tested with the gradients, and the fakes of J1 and J7
+with the fakes.
+"""
 
 from __future__ import annotations
 

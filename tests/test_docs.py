@@ -1,4 +1,4 @@
-"""The examples in the documentation give what it shows."""
+"""The examples in docs/ run, and print what the pages show."""
 
 from __future__ import annotations
 
@@ -8,20 +8,45 @@ from pathlib import Path
 import pytest
 
 import gpuops
+from tests.docs_runner import blocks, run_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGES = [page for page in sorted(DOCS.glob("*.md")) if any(blocks(page))]
+SESSIONS = [page for page in sorted(DOCS.glob("*.md")) if ">>> " in page.read_text()]
 
 
-def test_the_examples_of_fakes_and_tracing_run() -> None:
-    pytest.importorskip("gpuops.xp", reason="the operators of the namespace xp are not there")
+def remove(before: set[gpuops.Operator]) -> None:
+    """Remove the operators that a page declared."""
+    for operator in set(gpuops.operators()) - before:
+        undo = getattr(operator.call, "undo", None)
+        if undo is not None:
+            undo()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_examples_run(page: Path) -> None:
+    before = set(gpuops.operators())
     try:
-        failed, tried = doctest.testfile(
-            str(DOCS / "fake.md"),
-            module_relative=False,
-            optionflags=doctest.NORMALIZE_WHITESPACE,
-        )
+        assert run_page(page) > 0
     finally:
-        for operator in gpuops.operators("docs_fake"):
-            operator.call.undo()  # type: ignore[attr-defined]
-    assert tried > 30
-    assert failed == 0
+        remove(before)
+
+
+@pytest.mark.parametrize("page", SESSIONS, ids=lambda page: page.name)
+def test_the_sessions_run(page: Path) -> None:
+    before = set(gpuops.operators())
+    try:
+        flags = doctest.NORMALIZE_WHITESPACE
+        failed, tried = doctest.testfile(str(page), module_relative=False, optionflags=flags)
+    finally:
+        remove(before)
+    assert tried > 0 and failed == 0
+
+
+def test_a_page_that_shows_something_else_is_found_out(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\nprint(1 + 1)\n```\n\nprints\n\n```text\n3\n```\n")
+    with pytest.raises(AssertionError, match="page.md:2 prints:\n2"):
+        run_page(page)
+    page.write_text("```python\nx = 1\n```\n```python\nprint(x)\n```\n```text\n1\n```\n")
+    assert run_page(page) == 2

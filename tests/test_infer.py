@@ -5,6 +5,7 @@ The hints of this module are ordinary objects; `hints_as_strings.py` beside it h
 """
 
 import functools
+import sys
 import typing
 from collections import namedtuple
 from collections.abc import Callable, Sequence
@@ -106,6 +107,8 @@ def test_array_hints(hint: object, expected: str) -> None:
         (Device | None, "device?"),
         (Scalar, "Scalar"),
         (Number, "Scalar"),
+        (Number | None, "Scalar?"),
+        (Optional[List[Number]], "Scalar[]?"),
         (Union[int, float, bool], "Scalar"),
         (int | float | bool | None, "Scalar?"),
         (list[Scalar], "Scalar[]"),
@@ -126,6 +129,10 @@ def test_keyword_only_and_names() -> None:
     assert infer_schema(g, mutates_args=()) == "(*, Array y) -> Array"
     assert infer_schema(h, mutates_args=()) == "() -> Array"
     assert infer_schema(h, mutates_args=(), op_name="myop") == "myop() -> Array"
+    assert infer_schema(h, mutates_args=(), op_name="a::b.c") == "a::b.c() -> Array"
+    for name in ("a b", "a::b::c", "", "1a", "a.", 3):
+        with pytest.raises(ValueError, match="op_name must be an operator's name"):
+            infer_schema(h, mutates_args=(), op_name=name)  # type: ignore[arg-type]
 
 
 # B4
@@ -241,7 +248,7 @@ def test_operators_of_anything_callable_run(ns: str) -> None:
 
 # B7
 def test_opaque_enum_and_generator_hints() -> None:
-    class Handle:
+    class Handle(gpuops.OpaqueBase):
         pass
 
     class SubHandle(Handle):
@@ -450,6 +457,9 @@ def test_errors_of_custom_op_name_the_operator(ns: str) -> None:
         (Scalar, "Scalar"),
         (None, "()"),
         (Array | None, "Array?"),
+        (float | None, "float?"),
+        (Optional[List[Array]], "Array[]?"),
+        (list[Array | None], "Array?[]"),
     ],
 )
 def test_single_returns(hint: object, expected: str) -> None:
@@ -460,7 +470,8 @@ def test_single_returns(hint: object, expected: str) -> None:
 @pytest.mark.parametrize(
     ("hint", "value"),
     [(Array, np.ones(2)), (list[Array], [np.ones(1)]), (int, 3), (float, 2.5), (bool, True),
-     (Scalar, 4), (complex, 1j), (None, None), (Array | None, None)],
+     (Scalar, 4), (complex, 1j), (None, None), (Array | None, None), (float | None, None),
+     (float | None, 1.5), (list[Array] | None, None), (list[Array | None], [None, np.ones(1)])],
 )  # fmt: skip
 def test_single_returns_come_back(ns: str, hint: object, value: object) -> None:
     def f(x):  # type: ignore[no-untyped-def]
@@ -476,9 +487,11 @@ def test_single_returns_come_back(ns: str, hint: object, value: object) -> None:
 def test_tuple_returns() -> None:
     for hint, text in (
         (Array, "Array"), (int, "SymInt"), (float, "float"), (bool, "bool"), (Scalar, "Scalar"),
+        (complex, "complex"), (Array | None, "Array?"), (list[Array], "Array[]"),
     ):  # fmt: skip
         found = infer_schema(with_return(tuple[hint, hint]), mutates_args=())
         assert found == f"(Array x) -> ({text}, {text})"
+        assert str(gpuops.parse_schema(found)) == found
     found = infer_schema(with_return(Tuple[List[Array], Array]), mutates_args=())
     assert found == "(Array x) -> (Array[], Array)"
     found = infer_schema(with_return(tuple[Array, int, float, bool]), mutates_args=())
@@ -496,17 +509,37 @@ def test_a_tuple_of_one_stays_a_tuple(ns: str) -> None:
     assert gpuops.parse_schema(str(op.schema)) == op.schema
 
 
-# D4: an optional array may be returned here, which torch's users ask for.
+# D4: an optional value may be returned here, which torch's users ask for.
 @pytest.mark.parametrize(
     "hint",
     [str, DType, Device, Sequence[Array], tuple[Array, ...], tuple[Array, None], list[int], tuple,
-     Tuple, dict, Any, Color, list[Array | None], Optional[int], tuple[()], list],
+     Tuple, dict, Any, Color, Optional[str], list[int] | None, Sequence[Array] | None, tuple[()],
+     list],
 )  # fmt: skip
 def test_unsupported_returns(hint: object) -> None:
     function = with_return(hint)
     with pytest.raises(ValueError, match="Return has unsupported type") as caught:
         infer_schema(function, mutates_args=())
     ends_with_signature(caught.value, function)
+
+
+# D4
+def test_an_opaque_value_cannot_be_returned() -> None:
+    class Pair:
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Pair)
+
+        def __hash__(self) -> int:
+            return 0
+
+        def __fx_repr__(self) -> tuple[str, dict[str, object]]:
+            return "Pair()", {"Pair": Pair}
+
+    gpuops.register_opaque_type(Pair, "test_infer.Pair", typ="value")
+    assert inferred(Pair) == "test_infer.Pair"
+    for hint in (Pair, Pair | None, tuple[Array, Pair], list[Pair]):
+        with pytest.raises(ValueError, match="Return has unsupported type"):
+            infer_schema(with_return(hint), mutates_args=())
 
 
 # E1
@@ -628,3 +661,35 @@ def test_defaults_of_the_wrong_type_name_the_argument(hint: object, default: obj
     with pytest.raises(ValueError, match="parameter 'x' has default|Expected one of cpu") as caught:
         infer_schema(function, mutates_args=())
     ends_with_signature(caught.value, function)
+
+
+# B4
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the `type` statement is Python 3.12's")
+def test_type_statements() -> None:
+    scope: dict[str, Any] = {"Array": Array}
+    text = """
+type Plain = Array
+type Maybe[T] = T | None
+type Same[T] = T
+type Many[T] = list[T]
+type Later = "Plain"
+def f(
+    a: Plain, b: Maybe[Array], c: Same[int], d: list[Plain], e: Many[Plain], g: Later,
+    h: "Maybe[Plain]", *, n: Maybe[float] = None,
+) -> tuple[Plain, Maybe[Same[Array]]]: ...
+"""
+    exec(text, scope)
+    assert infer_schema(scope["f"], mutates_args=()) == (
+        "(Array a, Array? b, SymInt c, Array[] d, Array[] e, Array g, Array? h, *, float? n=None) "
+        "-> (Array, Array?)"
+    )
+
+
+# B4, B6
+def test_an_operators_call_can_be_declared_under_another_name(ns: str) -> None:
+    from tests.hints_as_strings import plain
+
+    first = custom_op(f"{ns}::f", plain, mutates_args=())
+    second = custom_op(f"{ns}::g", first, mutates_args=())
+    assert second.schema.parameters == first.schema.parameters
+    assert second(np.ones(1)) == 2 and second.__doc__ == first.__doc__

@@ -153,6 +153,11 @@ def test_a_custom_op_looks_like_its_function(ns: str) -> None:
 def test_load_library_of_a_missing_file() -> None:
     with pytest.raises(OSError, match=r"Could not load this library: .*libnoexist\.so"):
         gpuops.load_library("somewhere/libnoexist.so")
+    with pytest.raises(OSError, match=r"Could not load this library: .*libnoexist\.so"):
+        gpuops.load_library(Path("somewhere") / "libnoexist.so")
+    for wrong in (None, 3, b"libm.so"):
+        with pytest.raises(TypeError, match="load_library takes the path of a library, got"):
+            gpuops.load_library(wrong)  # type: ignore[arg-type]
 
 
 def test_load_library(tmp_path: Path) -> None:
@@ -220,3 +225,79 @@ def test_operators_travel_to_processes(ns: str) -> None:
 def test_doctests_of_ops() -> None:
     """pytest cannot collect them: it takes every attribute it asks for as a namespace."""
     assert doctest.testmod(ops).failed == 0
+
+
+# O3
+@pytest.mark.parametrize(
+    "name", ["re", "Any", "annotations", "registry", "look_up", "listed", "Namespace", "ops", "np"]
+)
+def test_no_name_is_taken_by_gpuops_itself(name: str) -> None:
+    f = custom_op(f"{name}::f", lambda x: x + 1, mutates_args=(), schema="(Array x) -> Array")
+    try:
+        assert getattr(ops, name).f is f
+        assert pickle.loads(pickle.dumps(f)) is f
+    finally:
+        f.undo()
+    # pytest adds names like "@py_builtins" to modules that it rewrites.
+    own = [known for known in vars(ops) if known.isidentifier() and not known.startswith("__")]
+    assert own == []
+
+
+# O3
+@pytest.mark.parametrize("name", ["prim", "_", "__path__", "not a name", "1a", ""])
+def test_what_can_be_no_namespace_is_no_attribute(name: str) -> None:
+    assert not hasattr(ops, name)
+    with pytest.raises(AttributeError):
+        getattr(ops, name)
+
+
+# O1
+def test_overloads_are_attributes_of_the_default_ones_call(ns: str) -> None:
+    @custom_op(f"{ns}::f", mutates_args=())
+    def f(x: Array) -> Array:
+        return x + 1
+
+    early = getattr(ops, ns).f
+    with Library(ns, "FRAGMENT") as lib:
+        lib.define("f.two(Array x, Array y) -> Array")
+        lib.impl("f.two", lambda x, y: x + y)
+        lib.define("f.schema(Array x, Array y, Array z) -> Array")
+        for value in (f, early, getattr(ops, ns).f):
+            assert value.two is getattr(ops, ns).f.two and value.two(X, X).tolist() == [2, 2]
+        # What the call has anyway stays.
+        assert f.schema is f.operator.schema
+        lib.define("g.two(Array x, Array y) -> Array")
+        lib.define("g(Array x) -> Array")
+        assert getattr(ops, ns).g.default.call.two is getattr(ops, ns).g.two
+    assert not hasattr(f, "two")
+
+
+# A2, O1
+@pytest.mark.parametrize("name", ["overloads", "operator", "__call__", "__x__"])
+def test_overload_names_that_would_hide_what_a_packet_has(ns: str, name: str) -> None:
+    for refuse in (
+        lambda: custom_op(f"{ns}::f.{name}", lambda x: x, mutates_args=(), schema="(Array x)->()"),
+        lambda: Library(ns, "FRAGMENT").define(f"f.{name}(Array x) -> Array"),
+    ):
+        with pytest.raises(gpuops.SchemaError, match=f"'{name}' is a reserved overload name"):
+            refuse()
+
+
+# O2, F5
+def test_an_iterator_is_looked_at_once_by_all_overloads(ns: str) -> None:
+    with Library(ns, "DEF") as lib:
+        lib.define("f(Array x, bool[] a) -> int")
+        lib.define("f.ints(Array x, int[] a, int[] b=[]) -> int")
+        lib.impl("f", lambda x, a: -len(a))
+        lib.impl("f.ints", lambda x, a, b: len(a) + 10 * len(b))
+        f = getattr(ops, ns).f
+        assert f(X, (n for n in (1, 2, 3))) == 3
+        assert f(X, iter([True])) == -1
+        assert f(X, a=iter([4]), b=map(int, "12")) == 21
+
+
+def test_an_operator_may_have_a_name_like_pythons_own(ns: str) -> None:
+    for name in ("__call__", "__wrapped__", "__debug__", "_Namespace__name"):
+        f = custom_op(f"{ns}::{name}", lambda x: x + 1, mutates_args=(), schema="(Array x)->Array")
+        assert f(X).tolist() == [2, 2] and gpuops.get_kernel(f"{ns}::{name}")(X)[0] == 2
+    assert repr(getattr(ops, ns)).startswith(f"<gpuops.ops.{ns}: ")

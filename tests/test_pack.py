@@ -5,6 +5,7 @@ A new operator needs no line here: its folder is found, and its cases are run.
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 import gpuops
 import gpuops_kernels
 from gpuops.cases import Case, CaseError, has_cases, load_cases
+from gpuops.random import RNGState
 from gpuops_kernels import _parallel
 
 NAMES = sorted(gpuops_kernels.__all__)
@@ -33,10 +35,11 @@ FOLDER = Path(gpuops_kernels.__file__).parent
 
 def call(name: str, case: Case) -> tuple[Any, Any]:
     """The result of an operator on a case, and what it has to be."""
-    args, kwargs = case.build(np.random.default_rng(7))
     operator = gpuops.ops.gpuops_kernels.__getattr__(name)
     reference = case.reference or gpuops.get_kernel(operator)
-    return operator(*args, **kwargs), reference(*args, **kwargs)
+    # Anew for each call: the first may change what it is given, as a random state.
+    (args, kwargs), (again, by_name) = (case.build(np.random.default_rng(7)) for _ in range(2))
+    return operator(*args, **kwargs), reference(*again, **by_name)
 
 
 @pytest.mark.parametrize("debug", [False, True], ids=["", "debug"])
@@ -51,18 +54,30 @@ def test_the_cpu_kernel_agrees_with_the_reference(name: str, case: Case, debug: 
 
 
 def test_the_cases_are_what_is_promised() -> None:
-    """Ranks 1 to 4, empty and strided arrays, float16, float32 and float64, for each operator."""
+    """Ranks 1 to 4, empty and strided arrays, float16, float32 and float64, for each operator.
+
+    Of an operator that takes no array, the same holds for the shapes and dtypes that it is asked
+    for, if it can be asked for a dtype.
+    """
     for name in NAMES:
-        arrays = []
-        for case in load_cases(f"gpuops_kernels::{name}").cases:
-            arrays.append(case.build(np.random.default_rng(0))[0][0])
+        operator = gpuops.ops.gpuops_kernels.__getattr__(name)
+        cases = load_cases(f"gpuops_kernels::{name}")
+        calls = [case.build(np.random.default_rng(0)) for case in cases.cases]
+        assert cases.bench
+        if not operator.schema.array_parameters:
+            assert {1, 2, 3, 4} <= {len(args[0]) for args, _ in calls}
+            assert any(0 in args[0] for args, _ in calls)
+            dtypes = {kwargs["dtype"].name for _, kwargs in calls if "dtype" in kwargs}
+            chosen = any(parameter.name == "dtype" for parameter in operator.schema.parameters)
+            assert not chosen or {"float16", "float32", "float64"} <= dtypes
+            continue
+        arrays = [args[0] for args, _ in calls]
         assert {1, 2, 3, 4} <= {array.ndim for array in arrays}
         assert any(array.size == 0 for array in arrays)
         assert any(not array.flags.c_contiguous for array in arrays)
         assert any(not array.flags.writeable for array in arrays)
         assert any(not array.flags.aligned for array in arrays)
         assert {"float16", "float32", "float64"} <= {array.dtype.name for array in arrays}
-        assert load_cases(f"gpuops_kernels::{name}").bench
 
 
 def test_a_wrong_kernel_is_found_out() -> None:
@@ -89,8 +104,13 @@ def test_every_folder_is_an_operator_with_all_its_parts() -> None:
     folders = {path.parent for path in FOLDER.glob("*/op.py")}
     assert sorted(folder.name for folder in folders) == NAMES
     for folder in folders:
-        expected = {"__init__.py", "op.py", "cpu.py", "cuda.py", "cases.py", f"{folder.name}.cu"}
+        expected = {"__init__.py", "op.py", "cpu.py", "cuda.py", "cases.py"}
         assert expected <= {path.name for path in folder.iterdir()}
+        # A kernel of its own, or one that another operator has too.
+        kernels = importlib.import_module(f"gpuops_kernels.{folder.name}.cuda").KERNELS
+        sources = {Path(kernel.filename) for kernel in kernels.values()}
+        assert sources and all(source.parent in folders for source in sources)
+        assert (folder / f"{folder.name}.cu" in sources) == bool([*folder.glob("*.cu")])
         operator = gpuops.ops.gpuops_kernels.__getattr__(folder.name)
         assert operator.operator.kernel_table().keys() == {"default", "cpu", "cuda"}
 
@@ -162,6 +182,10 @@ def all_results() -> list[np.ndarray]:
         gpuops_kernels.softmax(BIG),
         gpuops_kernels.silu_mul(BIG, BIG),
         gpuops_kernels.nonzero(BIG > 1),
+        gpuops_kernels.random_bits(BIG.shape, RNGState(3)),
+        gpuops_kernels.uniform(BIG.shape, RNGState(3)),
+        gpuops_kernels.normal(BIG.shape, RNGState(3), dtype=np.dtype(np.float64)),
+        gpuops_kernels.dropout(BIG, 0.3, RNGState(3)),
     ]
 
 

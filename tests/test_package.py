@@ -75,8 +75,9 @@ def files(package: Path) -> set[str]:
         for path in package.rglob("*")
         if path.is_file()
         and "__pycache__" not in path.parts
-        and path.suffix in {".py", ".cu", ".cuh", ".typed"}
+        and path.suffix in {".py", ".cu", ".cuh", ".txt", ".typed"}
         and not path.name.startswith("test_")
+        and path.name != "torch_peer.py"
     }
 
 
@@ -95,7 +96,8 @@ def test_the_wheel_carries_both_packages_and_the_kernel_sources(wheel: Path) -> 
 
 def test_no_shipped_module_imports_pytest() -> None:
     for folder in PACKAGES.values():
-        for name in files(folder):
+        # The plugin is imported by pytest and by nothing else.
+        for name in files(folder) - {"pytest_plugin.py"}:
             text = (folder / name).read_text()
             assert "import pytest" not in text, f"{folder.name}/{name}"
 
@@ -118,6 +120,47 @@ def test_an_installation_works(kind: str, wheel: Path, checkout: Path, tmp_path:
     # The script too: its first line holds the path of an interpreter, here one with a space.
     listed = json.loads(run(python.with_name("gpuops"), "ops", "--json", cwd=tmp_path))
     assert {row["name"] for row in listed["operators"]} >= set(names)
+
+
+PROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "somebodys-kernels"
+version = "1.2"
+dependencies = ["gpuops"]
+
+[project.entry-points."gpuops.ops"]
+somebody = "somebodys_kernels"
+"""
+
+
+def test_a_pack_of_somebody_else_is_found_once_it_is_installed(wheel: Path, tmp_path: Path) -> None:
+    package = tmp_path / "project" / "somebodys_kernels"
+    package.mkdir(parents=True)
+    (package.parent / "pyproject.toml").write_text(PROJECT)
+    (package / "__init__.py").write_text("from somebodys_kernels import op\n")
+    (package / "op.py").write_text(
+        "from gpuops import Array, custom_op\n\n"
+        "@custom_op('somebody::triple', mutates_args=())\n"
+        "def triple(x: Array) -> Array:\n    return 3 * x\n\n"
+        "triple.register_kernel('cpu', '.cpu:run')\n"
+    )
+    (package / "cpu.py").write_text("def run(x):\n    return x + x + x\n")
+    python = install(tmp_path / "environment", wheel, package.parent)
+    code = (
+        "import sys, numpy as np, gpuops;"
+        "assert 'somebodys_kernels' not in sys.modules;"
+        "print(gpuops.ops.somebody.triple(np.ones(1))[0], 'somebodys_kernels.cpu' in sys.modules)"
+    )
+    assert run(python, "-c", code, cwd=tmp_path).split() == ["3.0", "True"]
+    (row,) = json.loads(run(python.with_name("gpuops"), "ops", "triple", "--json"))["operators"]
+    assert row["name"] == "somebody::triple" and "somebodys_kernels/op.py" in row["declared_at"]
+    assert (
+        json.loads(run(python.with_name("gpuops"), "info", "--json"))["packs"]["somebody"] is None
+    )
 
 
 def newly_imported(code: str, tmp_path: Path) -> set[str]:

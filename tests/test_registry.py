@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 import types
 import weakref
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,6 @@ import gpuops
 from gpuops import Array, Library, custom_op, ops
 from gpuops.register import FAKE
 from gpuops.registry import registry
-from tests import standin_cupy
 from tests.standin_cupy import StandIn
 
 X = np.ones(1)
@@ -33,12 +30,6 @@ def fake_of(op: Any) -> Any:
     """The fake kernel in force."""
     entry = registry.rule(gpuops.registry.as_operator(op), FAKE)
     return None if entry is None else entry.value
-
-
-@pytest.fixture
-def cupy() -> Iterator[StandIn]:
-    with standin_cupy.loaded() as module:
-        yield module
 
 
 # -- custom_op again -------------------------------------------------------------------------------
@@ -133,6 +124,28 @@ def test_executing_the_same_definitions_again_is_no_error(ns: str, files: list[s
         module.handle.undo()
         del sys.modules[module.__name__]
     assert [op.name for op in gpuops.operators(ns)] == ["h"]
+
+
+# N3
+def test_a_module_loaded_again_may_have_been_edited(ns: str) -> None:
+    """Lines move when a module is edited; two definitions in one module are still two."""
+    module = types.ModuleType(f"edited_{ns}")
+    sys.modules[module.__name__] = module
+    try:
+        for value in (0, 1):
+            text = "\n" * value + MODULE.format(ns=ns, value=value)
+            exec(compile(text, "edited.py", "exec"), module.__dict__)
+            assert getattr(ops, ns).g(X) == getattr(ops, ns).h(X) == 1 + value
+        again = f"gpuops.define('{ns}::i', '{ONE}')\ngpuops.define('{ns}::i', '{ONE}')\n"
+        with pytest.raises(RuntimeError, match="multiple times: first at edited.py:1, now at edit"):
+            exec(compile(again, "edited.py", "exec"), module.__dict__)
+        other = types.ModuleType(f"other_{ns}")
+        with pytest.raises(RuntimeError, match="is defined multiple times"):
+            exec(compile(MODULE.format(ns=ns, value=2), "other.py", "exec"), other.__dict__)
+    finally:
+        module.lib.destroy()
+        module.handle.undo()
+        del sys.modules[module.__name__]
 
 
 # -- libraries -------------------------------------------------------------------------------------
@@ -504,6 +517,24 @@ def test_fallbacks(ns: str, cupy: StandIn) -> None:
 
 
 # N14
+def test_the_nearest_fallback_serves(ns: str) -> None:
+    """That of the namespace before that of all, that of the device before that of any."""
+    with Library(ns, "FRAGMENT") as lib, Library("_", "IMPL") as everywhere:
+        lib.define(f"f{ONE}")
+        f = getattr(ops, ns).f
+        handles = []
+        for value, (library, device) in enumerate(
+            [(everywhere, None), (everywhere, "cpu"), (lib, None), (lib, "cpu")]
+        ):
+            handles.append(library.fallback(lambda op, x, v=value: np.full(1, v), device))
+            library.fallback(lambda op, x: np.full(1, -1), "cuda")
+            assert f(X) == value
+        for value in (3, 2, 1):
+            handles[value].undo()
+            assert f(X) == value - 1
+
+
+# N14
 def test_fallthrough(ns: str) -> None:
     skip = gpuops.fallthrough_kernel
     with Library(ns, "DEF") as lib:
@@ -585,66 +616,6 @@ def test_nothing_keeps_a_removed_operator_alive(ns: str) -> None:
     reference = declare()
     gc.collect()
     assert reference() is None
-
-
-# -- packs -----------------------------------------------------------------------------------------
-
-
-PACK = """
-import numpy as np
-from gpuops import Array, custom_op
-
-@custom_op("{name}::triple", mutates_args=())
-def triple(x: Array) -> Array:
-    return 3 * x
-"""
-
-
-def install(site: Path, name: str, text: str) -> None:
-    """A distribution with one module and an entry point, as pip leaves it in site-packages."""
-    (site / f"{name}.py").write_text(text)
-    info = site / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[gpuops.ops]\n{name} = {name}\n")
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.invalidate_caches()
-    yield tmp_path
-    for path in tmp_path.glob("*.py"):
-        sys.modules.pop(path.stem, None)
-
-
-def test_an_installed_pack_is_found(ns: str, site: Path) -> None:
-    name = f"pack_{ns}"
-    install(site, name, PACK.format(name=name))
-    assert name not in sys.modules
-    assert getattr(ops, name).triple(X) == 3
-    assert name in sys.modules
-    assert gpuops.get_kernel(f"{name}::triple")(X) == 3
-    assert gpuops.load_packs()[name] is None
-    getattr(ops, name).triple.undo()
-
-
-def test_a_pack_is_found_by_qualified_name(ns: str, site: Path) -> None:
-    name = f"pack_{ns}"
-    install(site, name, PACK.format(name=name))
-    assert gpuops.get_kernel(f"{name}::triple")(X) == 3
-    getattr(ops, name).triple.undo()
-
-
-def test_a_broken_pack_hides_no_other(ns: str, site: Path) -> None:
-    install(site, f"broken_{ns}", "import no_such_module_anywhere")
-    install(site, f"pack_{ns}", PACK.format(name=f"pack_{ns}"))
-    loaded = gpuops.load_packs()
-    assert "no_such_module_anywhere" in str(loaded[f"broken_{ns}"])
-    assert loaded[f"pack_{ns}"] is None
-    with pytest.raises(AttributeError, match="cannot be imported: No module named"):
-        _ = getattr(ops, f"broken_{ns}").f
-    getattr(ops, f"pack_{ns}").triple.undo()
 
 
 def test_custom_op_and_library_agree_on_the_type_of_an_array(ns: str) -> None:

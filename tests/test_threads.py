@@ -235,3 +235,40 @@ def test_forking_while_another_thread_registers(ns: str) -> None:
     finally:
         stop.set()
         thread.join()
+
+
+# N11, BB3
+def test_what_a_finaliser_defers_is_done_when_the_lock_is_free() -> None:
+    """Whenever the garbage collector strikes: while the lock is held, or between its last steps."""
+    from gpuops.locks import RegistryLock
+
+    lock = RegistryLock()
+    ran: list[str] = []
+    with lock:
+        lock.defer(lambda: ran.append("held"))
+        with lock:
+            lock.defer(lambda: ran.append("nested"))
+        assert ran == []
+    assert ran == ["held", "nested"]
+
+    class Late:
+        """The inner lock, with a finaliser that strikes just before it is released."""
+
+        def __init__(self) -> None:
+            self.inner, self.strikes = threading.RLock(), 1
+
+        def acquire(self) -> None:
+            self.inner.acquire()
+
+        def release(self) -> None:
+            if self.strikes:
+                self.strikes -= 1
+                lock._deferred.append(lambda: ran.append("late"))
+            self.inner.release()
+
+    lock._lock = Late()  # type: ignore[assignment]
+    with lock:
+        pass
+    assert ran[2:] == ["late"]
+    lock.defer(lambda: ran.append("free"))
+    assert ran[3:] == ["free"]

@@ -14,7 +14,7 @@ import typer
 from rich.text import Text
 
 import gpuops
-from gpuops.cli import render
+from gpuops.cli import cuda, render
 from gpuops.errors import GpuopsError
 
 __all__ = ["run"]
@@ -24,6 +24,8 @@ app = typer.Typer(
     help="Array operators with a kernel per device: what is registered, and how fast it is.",
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(cuda.app, name="cuda")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Filter = Annotated[
@@ -56,7 +58,11 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", 130)
     except GpuopsError as error:
-        return _fail(str(error), 2)
+        # A pack's operator that fails is no wrong argument.
+        from gpuops.cases import CaseError
+        from gpuops.cli.throughput import TimingError
+
+        return _fail(str(error), 1 if isinstance(error, CaseError | TimingError) else 2)
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename or ''}", 2)
     except Exception as error:
@@ -114,14 +120,14 @@ def ops(name: Filter = None, as_json: AsJson = False) -> None:
     """The registered operators of all packs: schema, kernels per device, and where they are."""
     from gpuops.cli.listing import describe_operator, find_operators
 
-    broken = {pack: error for pack, error in gpuops.load_packs().items() if error is not None}
+    packs = gpuops.load_packs()
     found = [describe_operator(operator) for operator in find_operators(name)]
     if as_json:
+        broken = {pack: error for pack, error in packs.items() if error is not None}
         _print_json({"operators": found, "broken_packs": broken})
         return
     render.show_operators(found, render.console())
-    for pack, error in broken.items():
-        render.progress_console().print(Text(f"the pack {pack} cannot be imported: {error}"))
+    render.show_broken_packs(packs, render.progress_console())
 
 
 @app.command()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
-
-import numpy as np
 
 import gpuops
 
-__all__ = ["arrays_in", "device_types", "place", "synchronise", "to_device", "to_host"]
+__all__ = ["arrays_in", "device_types", "place", "synchronise", "to_host"]
 
 
 def device_types(wanted: str, has_cuda: bool) -> list[str]:
@@ -33,16 +32,9 @@ def place(value: Any, move: Callable[[Any], Any]) -> Any:
     return move(value) if gpuops.device_of(value) is not None else value
 
 
-def to_device(value: Any, device_type: str) -> Any:
-    """NumPy arrays as arrays of a device type; the layout of strided ones is lost on "cuda"."""
-    if device_type == "cpu":
-        return value
-    return place(value, importlib.import_module("cupy").asarray)
-
-
 def to_host(value: Any) -> Any:
     """Arrays of any device as NumPy arrays."""
-    return place(value, lambda array: array if isinstance(array, np.ndarray) else array.get())
+    return place(value, partial(gpuops.asarray, device="cpu"))
 
 
 def synchronise(device_type: str) -> None:

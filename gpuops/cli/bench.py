@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,16 @@ from rich.text import Text
 
 import gpuops
 from gpuops import overhead
-from gpuops.cases import has_cases
+from gpuops.cases import CaseError, has_cases, load_cases
 from gpuops.cli import render, throughput
 from gpuops.cli.arrays import device_types
 from gpuops.cli.listing import find_operators
 from gpuops.cli.plot import draw
 from gpuops.cli.system import CudaState, cuda_state, processor
-from gpuops.errors import DeviceError
+from gpuops.errors import DeviceError, GpuopsError
 from gpuops.registry import Operator
 
-__all__ = ["machine", "progress", "run_bench", "save", "time_kernels", "with_cases"]
+__all__ = ["machine", "make_folder", "progress", "run_bench", "save", "time_kernels", "with_cases"]
 
 
 def run_bench(
@@ -42,12 +43,15 @@ def run_bench(
 
     Raises:
         DeviceError: `device` is ``"cuda"`` and there is none.
+        OSError: `out` cannot be written to; nothing has been timed then.
         OperatorNotFoundError: no operator with that name, or none with bench shapes.
     """
     cuda = cuda_state()
     if device == "cuda" and not cuda.devices:
         raise DeviceError(f"--device cuda: {cuda.reason}")
-    gpuops.load_packs()
+    if out is not None:
+        make_folder(out)
+    packs = gpuops.load_packs()
     operators = with_cases(find_operators(name))
     if name is not None and not operators:
         raise gpuops.OperatorNotFoundError(f"no operator named like {name!r} has bench shapes")
@@ -55,6 +59,7 @@ def run_bench(
     screen.print(Text(f"gpuops {gpuops.__version__} on {where}", style="bold"))
     if not cuda.devices:
         screen.print(Text(f"CPU only: {cuda.reason}."))
+    render.show_broken_packs(packs, screen)
     devices = device_types(device, bool(cuda.devices))
     rows = time_kernels(operators, devices, rounds)
     screen.print(render.throughput_table(rows))
@@ -64,6 +69,7 @@ def run_bench(
         "machine": where,
         "devices": devices,
         "no_cuda_because": cuda.reason,
+        "packs": packs,
         "rounds": rounds,
         "throughput": rows,
         "calls": overhead.as_rows(calls),
@@ -74,8 +80,23 @@ def run_bench(
 
 
 def with_cases(operators: Sequence[Operator]) -> list[Operator]:
-    """The operators that have a `cases` module; others cannot be run without being told how."""
-    return [operator for operator in operators if has_cases(operator)]
+    """The operators that have a `cases` module; others cannot be run without being told how.
+
+    Raises:
+        CaseError: such a module cannot be used.
+    """
+    found = [operator for operator in operators if has_cases(operator)]
+    for operator in found:
+        try:
+            load_cases(operator)
+        except GpuopsError:
+            raise
+        except Exception as error:  # the pack's code can raise anything
+            raise CaseError(
+                f"{operator.qualname}: its module of cases cannot be imported: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+    return found
 
 
 def time_kernels(
@@ -113,6 +134,18 @@ def machine(cuda: CudaState) -> str:
     return ", ".join(names + [row["name"] for row in cuda.devices])
 
 
+def make_folder(out: Path) -> None:
+    """Make the folder for the results, before the work that would be lost without it.
+
+    Raises:
+        OSError: it cannot be made or written to.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    # Permissions alone do not tell: a file system can be read-only or full.
+    with tempfile.TemporaryFile(dir=out):
+        """Gone when closed."""
+
+
 def save(
     out: Path,
     name: str,
@@ -123,9 +156,8 @@ def save(
     """Write ``<name>.png`` and ``<name>.json`` into a folder; the paths written.
 
     Raises:
-        OSError: the folder cannot be made or written to.
+        OSError: the folder is not there or cannot be written to.
     """
-    out.mkdir(parents=True, exist_ok=True)
     written = []
     picture = out / f"{name}.png"
     problem = draw(picture, report["throughput"], calls, report["machine"])

@@ -16,7 +16,7 @@ import gpuops
 from gpuops import overhead
 from gpuops.cli import render
 from gpuops.cli.arrays import device_types
-from gpuops.cli.bench import machine, progress, save, time_kernels, with_cases
+from gpuops.cli.bench import machine, make_folder, progress, save, time_kernels, with_cases
 from gpuops.cli.listing import describe_operator
 from gpuops.cli.live import declare
 from gpuops.cli.system import cuda_state
@@ -38,17 +38,20 @@ def run_demo(out: Path | None, screen: Console) -> dict[str, Any]:
     Returns:
         The results, ready for JSON; ``"ok"`` is True only if there were operators to run and every
         result matched its reference.
+
+    Raises:
+        OSError: `out` cannot be written to; nothing has been run then.
     """
     start = perf_counter()
+    if out is not None:
+        make_folder(out)
     cuda = cuda_state()
     packs = gpuops.load_packs()
     where = machine(cuda)
     screen.print(Text(f"gpuops {gpuops.__version__} on {where}", style="bold"))
     if not cuda.devices:
         screen.print(Text(f"CPU only: {cuda.reason}."))
-    for pack, error in packs.items():
-        if error is not None:
-            screen.print(Text(f"the pack {pack} cannot be imported: {error}", style="red"))
+    render.show_broken_packs(packs, screen)
 
     operators = with_cases(gpuops.operators())
     _heading(screen, "1. Registered operators and their kernels")

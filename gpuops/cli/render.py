@@ -16,6 +16,7 @@ __all__ = [
     "console",
     "overhead_table",
     "progress_console",
+    "show_broken_packs",
     "show_facts",
     "show_operators",
     "size",
@@ -36,6 +37,13 @@ def console() -> Console:
 def progress_console() -> Console:
     """Where progress goes: standard error, so that results can be piped."""
     return Console(stderr=True, highlight=False)
+
+
+def show_broken_packs(packs: Mapping[str, str | None], out: Console) -> None:
+    """Print which packs cannot be imported, and why."""
+    for pack, error in packs.items():
+        if error is not None:
+            out.print(Text(f"the pack {pack} cannot be imported: {error}", style="red"))
 
 
 def size(count: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.metadata
 import importlib.util
 import os
@@ -14,6 +13,8 @@ from typing import Any
 
 import gpuops
 from gpuops import checks
+from gpuops.cuda.available import why_unavailable
+from gpuops.cuda.store import cache_folder
 
 __all__ = ["CudaState", "cuda_state", "facts", "processor"]
 
@@ -30,13 +31,10 @@ class CudaState:
 
 
 def cuda_state() -> CudaState:
-    """Ask the driver, then CuPy, for devices. Imports CuPy only where there is a driver."""
-    try:
-        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
-    except OSError:
-        return CudaState([], "no CUDA driver on this machine")
-    if importlib.util.find_spec("cupy") is None:
-        return CudaState([], "a CUDA driver, but no CuPy: install gpuops[cuda12] or [cuda13]")
+    """The devices that CuPy finds; it is imported only where there is a driver with a device."""
+    reason = why_unavailable()
+    if reason is not None:
+        return CudaState([], reason)
     try:
         import cupy
 
@@ -86,7 +84,7 @@ def facts() -> dict[str, Any]:
         "no_cuda_because": cuda.reason,
         "extras": _extras(),
         "packs": gpuops.load_packs(),
-        "caches": [_cupy_cache(), _numba_cache()],
+        "caches": [_kernel_cache(), _cupy_cache(), _numba_cache()],
     }
 
 
@@ -115,9 +113,13 @@ def _extras() -> dict[str, dict[str, str | None]]:
     return extras
 
 
+def _kernel_cache() -> dict[str, Any]:
+    return _cache("CUDA kernels", cache_folder() or Path(), ("*.cubin",))
+
+
 def _cupy_cache() -> dict[str, Any]:
     folder = os.environ.get("CUPY_CACHE_DIR") or Path.home() / ".cupy" / "kernel_cache"
-    return _cache("CUDA kernels (CuPy)", Path(folder), ("*.cubin",))
+    return _cache("CuPy's own kernels", Path(folder), ("*.cubin",))
 
 
 def _numba_cache() -> dict[str, Any]:

@@ -10,14 +10,19 @@ from typing import Any
 import numpy as np
 
 import gpuops
-from gpuops.cases import BenchShape, load_cases
-from gpuops.cli.arrays import arrays_in, synchronise, to_device
+from gpuops.cases import BenchShape, arguments_on, load_cases
+from gpuops.cli.arrays import arrays_in, synchronise
+from gpuops.errors import GpuopsError
 from gpuops.registry import Operator
 
-__all__ = ["count", "measure"]
+__all__ = ["TimingError", "count", "measure"]
 
 # One timing has to last this long: the clock and the loop then cost nothing beside it.
 _SPAN_S = 2e-3
+
+
+class TimingError(GpuopsError, RuntimeError):
+    """What was to be timed failed."""
 
 
 def count(operators: Iterable[Operator], devices: Iterable[str]) -> int:
@@ -39,18 +44,29 @@ def measure(
         Rows with ``operator``, ``shape``, ``device``, ``bytes`` (inputs and outputs),
         ``reference_ms`` and ``kernel_ms`` (the least of the rounds), ``kernel_median_ms``,
         ``gb_per_s`` (10^9 bytes) and ``speedup``.
+
+    Raises:
+        TimingError: an operator, its reference or what builds its inputs failed.
     """
     for operator in operators:
         for shape in load_cases(operator).bench:
             for device in devices:
-                yield _measure(operator, shape, device, rounds, seed)
+                try:
+                    row = _measure(operator, shape, device, rounds, seed)
+                except Exception as error:  # the pack's code can raise anything
+                    raise TimingError(
+                        f"{operator.qualname} on {device}, input {shape.id}, cannot be timed: "
+                        f"{type(error).__name__}: {error}"
+                    ) from error
+                yield row
 
 
 def _measure(
     operator: Operator, shape: BenchShape, device: str, rounds: int, seed: int
 ) -> dict[str, Any]:
     args, kwargs = shape.build(np.random.default_rng(seed))
-    on_device, by_name = to_device(args, device), to_device(kwargs, device)
+    again = shape.build(np.random.default_rng(seed))
+    on_device, by_name = arguments_on(operator, again, device)
     call = operator.call
     reference = gpuops.get_kernel(operator).function
 

@@ -12,7 +12,7 @@ from gpuops.errors import GpuopsError, ShapeError
 from gpuops.register import FAKE
 from gpuops.registry import Operator, registry
 from gpuops.symbols import SymInt
-from gpuops.transforms.fake import FakeArray
+from gpuops.transforms.fake import FakeArray, of_metadata
 from gpuops.transforms.fake.context import current_mode
 from gpuops.xp._arguments import weak_types
 from gpuops.xp._errors import named
@@ -31,7 +31,7 @@ def register_rule(operator: Operator, rule: Callable[..., Any]) -> None:
     ufunc = getattr(rule, "ufunc", None)
     if ufunc is not None and ufunc.nout == 1:
         fake = _with_short_cut(operator, ufunc, fake)
-    registry.add_rule(operator, FAKE, fake)
+    registry.add_rule(operator, FAKE, of_metadata(fake))
 
 
 def fake_kernel(operator: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:

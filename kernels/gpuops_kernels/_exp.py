@@ -20,7 +20,19 @@ from numba.core.typing.templates import Signature
 from numba.extending import intrinsic, overload
 from numpy.polynomial import Chebyshev, Polynomial
 
-__all__ = ["exp", "exp32", "exp32_below_0", "exp64", "exp_below_0", "order", "unorder"]
+__all__ = [
+    "bits32",
+    "bits64",
+    "exp",
+    "exp32",
+    "exp32_below_0",
+    "exp64",
+    "exp_below_0",
+    "from_bits32",
+    "from_bits64",
+    "order",
+    "unorder",
+]
 
 
 def _bitcast(target: types.Type, llvm_type: ir.Type, source: types.Type) -> Any:
@@ -39,10 +51,10 @@ def _bitcast(target: types.Type, llvm_type: ir.Type, source: types.Type) -> Any:
     return cast
 
 
-_bits32 = _bitcast(types.int32, ir.IntType(32), types.float32)
-_float32 = _bitcast(types.float32, ir.FloatType(), types.int32)
-_bits64 = _bitcast(types.int64, ir.IntType(64), types.float64)
-_float64 = _bitcast(types.float64, ir.DoubleType(), types.int64)
+bits32 = _bitcast(types.int32, ir.IntType(32), types.float32)
+from_bits32 = _bitcast(types.float32, ir.FloatType(), types.int32)
+bits64 = _bitcast(types.int64, ir.IntType(64), types.float64)
+from_bits64 = _bitcast(types.float64, ir.DoubleType(), types.int64)
 
 _F = np.float32
 _LOG2E_32 = _F(1 / math.log(2))
@@ -79,15 +91,15 @@ def exp32(x):  # type: ignore[no-untyped-def]
     """
     x = _LOWEST_32 if x < _LOWEST_32 else x
     x = _HIGHEST_32 if x > _HIGHEST_32 else x
-    n = _bits32(x * _LOG2E_32 + _ROUND_32) - _ROUND_BITS_32
+    n = bits32(x * _LOG2E_32 + _ROUND_32) - _ROUND_BITS_32
     nf = _F(n)
     r = (x - nf * _LN2_HI_32) - nf * _LN2_LO_32
     p = (((_C6 * r + _C5) * r + _C4) * r + _C3) * r + _C2
     p = (p * r) * r + r + _ONE_32
     # In two steps: one power of two alone could not reach the subnormal numbers.
     half = np.int32(n >> _HALVE_32)
-    first = _float32(np.int32((half + _BIAS_32) << _SHIFT_32))
-    second = _float32(np.int32((np.int32(n - half) + _BIAS_32) << _SHIFT_32))
+    first = from_bits32(np.int32((half + _BIAS_32) << _SHIFT_32))
+    second = from_bits32(np.int32((np.int32(n - half) + _BIAS_32) << _SHIFT_32))
     return p * first * second
 
 
@@ -103,7 +115,7 @@ def exp32_below_0(x):  # type: ignore[no-untyped-def]
     p = (((_C6 * r + _C5) * r + _C4) * r + _C3) * r + _C2
     p = (p * r) * r + r + _ONE_32
     # All bits of the shifted argument but those of n are shifted out.
-    power = _float32(np.int32((_bits32(shifted) + _BIAS_32) << _SHIFT_32))
+    power = from_bits32(np.int32((bits32(shifted) + _BIAS_32) << _SHIFT_32))
     return _ZERO_32 if x < _LOWEST_NORMAL_32 else p * power
 
 
@@ -126,15 +138,15 @@ def exp64(x):  # type: ignore[no-untyped-def]
     """
     x = _LOWEST_64 if x < _LOWEST_64 else x
     x = _HIGHEST_64 if x > _HIGHEST_64 else x
-    n = _bits64(x * _LOG2E_64 + _ROUND_64) - _ROUND_BITS_64
+    n = bits64(x * _LOG2E_64 + _ROUND_64) - _ROUND_BITS_64
     nf = np.float64(n)
     r = (x - nf * _LN2_HI_64) - nf * _LN2_LO_64
     p = ((((_D[13] * r + _D[12]) * r + _D[11]) * r + _D[10]) * r + _D[9]) * r + _D[8]
     p = (((((p * r + _D[7]) * r + _D[6]) * r + _D[5]) * r + _D[4]) * r + _D[3]) * r + 0.5
     p = (p * r) * r + r + 1.0
     half = n >> 1
-    first = _float64((half + 1023) << 52)
-    second = _float64((n - half + 1023) << 52)
+    first = from_bits64((half + 1023) << 52)
+    second = from_bits64((n - half + 1023) << 52)
     return p * first * second
 
 
@@ -182,11 +194,11 @@ def unorder(k: Any) -> Any:
 @overload(order)
 def _order(x):  # type: ignore[no-untyped-def]
     def order32(x):  # type: ignore[no-untyped-def]
-        bits = _bits32(x)
+        bits = bits32(x)
         return np.int32(bits ^ (np.int32(bits >> _SIGN_AT_32) & _ALL_BUT_SIGN_32))
 
     def order64(x):  # type: ignore[no-untyped-def]
-        bits = _bits64(x)
+        bits = bits64(x)
         return bits ^ ((bits >> _SIGN_AT_64) & _ALL_BUT_SIGN_64)
 
     return {types.float32: order32, types.float64: order64}.get(x)
@@ -195,9 +207,9 @@ def _order(x):  # type: ignore[no-untyped-def]
 @overload(unorder)
 def _unorder(k):  # type: ignore[no-untyped-def]
     def unorder32(k):  # type: ignore[no-untyped-def]
-        return _float32(np.int32(k ^ (np.int32(k >> _SIGN_AT_32) & _ALL_BUT_SIGN_32)))
+        return from_bits32(np.int32(k ^ (np.int32(k >> _SIGN_AT_32) & _ALL_BUT_SIGN_32)))
 
     def unorder64(k):  # type: ignore[no-untyped-def]
-        return _float64(k ^ ((k >> _SIGN_AT_64) & _ALL_BUT_SIGN_64))
+        return from_bits64(k ^ ((k >> _SIGN_AT_64) & _ALL_BUT_SIGN_64))
 
     return {types.int32: unorder32, types.int64: unorder64}.get(k)

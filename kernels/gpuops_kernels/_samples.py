@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["DTYPES", "LAYOUTS", "sample"]
+from gpuops.random import RNGState
+
+__all__ = ["DTYPES", "LAYOUTS", "OFFSETS", "sample", "state"]
 
 DTYPES = ("float16", "float32", "float64")
 LAYOUTS = ("contiguous", "strided", "fortran", "reversed", "broadcast", "readonly", "unaligned")
+
+# Blocks from which streams are drawn: the first; where the counter's second word begins to be used
+# within a few blocks; where block numbers begin anew.
+OFFSETS = (0, 2**32 - 2, 2**64 - 2)
+
+
+def state(rng: np.random.Generator, offset: int = 0) -> RNGState:
+    """A random state with any seed, of which `offset` blocks have been drawn.
+
+    >>> state(np.random.default_rng(0), 3)
+    RNGState(seed=11749869230777074271, offset=3, device='cpu')
+    """
+    made = RNGState(int(rng.integers(2**64, dtype=np.uint64)))
+    made.jump(offset)
+    return made
 
 
 def sample(

@@ -31,7 +31,8 @@ def agrees(fake: Any, real: np.ndarray) -> None:
             assert size == true
     assert fake.flags.c_contiguous and fake.flags.owndata and fake.flags.writeable
     assert fake.device == "cpu"
-    if not any(isinstance(size, SymInt) for size in fake.shape):
+    # The strides of an array without elements lead nowhere, and kernels differ in them.
+    if real.size and not any(isinstance(size, SymInt) for size in fake.shape):
         assert fake.strides == real.strides
 
 
@@ -45,7 +46,8 @@ def test_a_fake_call_has_the_metadata_of_a_real_one(name: str, case: Case) -> No
         return mode.from_array(value) if isinstance(value, np.ndarray) else value
 
     fakes = [faked(value) for value in args]
-    out = operator(*fakes, **{key: faked(value) for key, value in kwargs.items()})
+    with mode:  # for operators without arrays
+        out = operator(*fakes, **{key: faked(value) for key, value in kwargs.items()})
     agrees(out, operator(*args, **kwargs))
 
 

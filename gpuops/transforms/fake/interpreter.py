@@ -10,14 +10,15 @@ import numpy as np
 from gpuops.conventions import returned_arguments
 from gpuops.dispatch import ambient, intercepted, register_wrapper
 from gpuops.errors import DeviceError, FakeMixError, NoFakeError, describe
+from gpuops.opaque import opaque_kind
+from gpuops.opaque_fakes import fake_of
 from gpuops.register import FAKE
 from gpuops.registry import Operator, registry
-from gpuops.symbols import is_symbolic
 from gpuops.transforms.fake.array import FakeArray
 from gpuops.transforms.fake.context import LEVEL, FakeContext
 from gpuops.transforms.fake.gufunc import gufunc_fake
 from gpuops.transforms.fake.outputs import check_outputs, name_dynamic_sizes
-from gpuops.transforms.fake.remembered import MOST_REMEMBERED, key_of
+from gpuops.transforms.fake.remembered import key_of, remember
 
 __all__ = ["interpret"]
 
@@ -69,14 +70,13 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
     except TypeError:  # a symbolic size, which has no hash
         return _run(operator, plan, fake, mode, args, kwargs, arrays)
     if found is not None:
-        return FakeArray.raw(found[0], found[1], device, found[2], mode)
+        shape, dtype, strides, is_view, writeable = found
+        if is_view:
+            return arrays[0].new_view(shape, strides, dtype, writeable=writeable)
+        return FakeArray.raw(shape, dtype, device, strides, mode)
     out = _run(operator, plan, fake, mode, args, kwargs, arrays)
-    # A size that depends on data is another one each time.
-    new = plan.one_array and out._base is None and not any(map(is_symbolic, out._shape))
-    if new and out._device is device:
-        if len(remembered) >= MOST_REMEMBERED:
-            remembered.clear()
-        remembered[key] = out._shape, out._dtype, out._strides
+    if type(out) is FakeArray and out._device is device:
+        remember(remembered, key, out, arrays)
     return out
 
 
@@ -95,6 +95,8 @@ def _run(
     elif fake is plan.own and plan.returns_arguments:
         return fake(*args, **kwargs)
     context = FakeContext(operator, fake, mode)
+    if plan.opaque:
+        args, kwargs = plan.hide_opaque(args, kwargs)
     token = ambient.set(context)
     intercepted.append(None)
     try:
@@ -117,11 +119,17 @@ def _run(
 class _Plan:
     """What is the same for all fake calls of an operator."""
 
-    __slots__ = ("arrays", "one_array", "only_arrays", "own", "returns_arguments")
+    __slots__ = ("arrays", "one_array", "only_arrays", "opaque", "own", "returns_arguments")
 
     def __init__(self, operator: Operator) -> None:
         schema = operator.schema
         self.arrays = _array_getter(operator)
+        # What messages say of the arguments that the fake may not look into.
+        self.opaque = {
+            p.name if p.kwarg_only else i: f"argument {p.name!r} of {operator.qualname}"
+            for i, p in enumerate(schema.parameters)
+            if opaque_kind(p.type.base) == "reference"
+        }
         self.only_arrays = all(
             p.type.is_array and not p.type.is_list and not p.kwarg_only for p in schema.parameters
         )
@@ -141,6 +149,22 @@ class _Plan:
         elif operator.signature is not None:
             self.returns_arguments = False
             self.own = gufunc_fake(operator)
+
+    def hide_opaque(
+        self, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """A call's arguments with fakes in the place of opaque reference objects."""
+        args, kwargs = list(args), dict(kwargs)
+        for key, where in self.opaque.items():
+            values: Any = kwargs if isinstance(key, str) else args
+            values[key] = _hidden(values[key], where)
+        return args, kwargs
+
+
+def _hidden(value: Any, where: str) -> Any:
+    return (
+        [fake_of(item, where) for item in value] if type(value) is list else fake_of(value, where)
+    )
 
 
 def _array_getter(operator: Operator) -> Callable[[Sequence[Any], dict[str, Any]], list[Any]]:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from gpuops.devices import Device, device_of
+from gpuops.effects import effect_of
 from gpuops.errors import Location
-from gpuops.opaque import opaque_kind
 from gpuops.registry import Operator
+from gpuops.transforms.trace.objects import Created, External, Member, ObjectInput
 
 __all__ = ["ArrayMeta", "Constant", "Input", "Node", "Ref", "SizeSource", "refs"]
 
@@ -109,17 +110,9 @@ class Node:
     def has_effect(self) -> bool:
         """Whether it does anything but return something: then it is never left out.
 
-        That is so if it writes to an argument, returns nothing, or takes an object with state.
+        That is so if it writes to an argument, or has an effect by `gpuops.effects.effect_of`.
         """
-        schema = self.operator.schema
-        return (
-            bool(schema.mutated)
-            or not schema.returns
-            or any(
-                p.type.is_opaque and opaque_kind(p.type.base) == "reference"
-                for p in schema.parameters
-            )
-        )
+        return bool(self.operator.schema.mutated) or effect_of(self.operator) is not None
 
     def __repr__(self) -> str:
         outputs = ", ".join(map(str, self.outputs))
@@ -128,14 +121,14 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """An array in a graph: an input, a constant, or an output of a call.
+    """An array in a graph: an input, a constant, or an output of a call; or an opaque object.
 
     Attributes:
         owner: what it is of.
         path: for an output of a call, its number and, in a list, the number in that.
     """
 
-    owner: Input | Constant | Node
+    owner: Input | Constant | Node | ObjectInput | External | Created | Member
     path: tuple[int, ...] = ()
 
     @property
@@ -149,8 +142,8 @@ class Ref:
         return first + "".join(f"[{i}]" for i in rest)
 
     @property
-    def meta(self) -> ArrayMeta:
-        """Its metadata."""
+    def meta(self) -> ArrayMeta | str:
+        """Its metadata; of an opaque object, its type."""
         if not isinstance(self.owner, Node):
             return self.owner.meta
         found = self.owner.outputs[self.path[0]]

@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuops import external_objects
 from gpuops.devices import Device
+from gpuops.effects import CONSTRUCTS
 from gpuops.registry import registry
 from gpuops.symbols import Condition, is_symbolic
 from gpuops.transforms.trace.nodes import Constant, Input, Node, Ref, SizeSource, refs
+from gpuops.transforms.trace.objects import Created
+from gpuops.transforms.trace.regions import OUTER, foreign_streams
 from gpuops.transforms.trace.structure import leaves
+from gpuops.transforms.trace.values import expression, import_line, is_value
 
 if TYPE_CHECKING:
     from gpuops.transforms.trace.graph import Graph
@@ -28,6 +33,8 @@ __all__ = ["Writer", "is_reserved"]
 
 _RESERVED = frozenset(
     {"Device", "GraphError", "check_input", "complex", "condition_error", "float", "forward"}
+    | {"check_object", "construct_external_object", "external_objects"}
+    | {"current_stream", "get_external_object_by_index", "keep_until_done", "outer_stream"}
     | {"len", "max", "min", "ndarray", "np", "ops", "type"}
 )
 _SYMBOL = re.compile(r"[su]\d+\Z")
@@ -58,6 +65,8 @@ class Writer:
         self.comments = comments
         self.globals: dict[str, Any] = {}
         self._imports: set[str] = set()
+        self._import_from: dict[str, str] = {}
+        self._names = _names(graph)
         self._waiting = list(graph.conditions)
         self._symbols = _needed_symbols(graph)
         self._ready: set[Any] = set()
@@ -81,7 +90,8 @@ class Writer:
             return []
         ours = sorted(self._imports - {"np"}, key=str.lower)
         lines = ["import numpy as np"] if "np" in self._imports else []
-        return lines + ([f"from gpuops import {', '.join(ours)}"] if ours else [])
+        lines += [f"from gpuops import {', '.join(ours)}"] if ours else []
+        return lines + sorted(self._import_from.values())
 
     def _body(self) -> Iterator[str]:
         graph = self.graph
@@ -91,18 +101,64 @@ class Writer:
             if len(made.path) > 1:
                 keys = "".join(f"[{key!r}]" for key in made.path[1:])
                 yield f"{made.name} = {graph.parameters[made.path[0]]}{keys}"
+        yield from self._objects()
         yield from self._sizes({id(made) for made in graph.inputs})
         yield from self._repeated_sizes()
         last = _last_uses(graph) if self.bound else {}
+        foreign = foreign_streams(graph) if self.bound else {}
+        if any(OUTER in streams for streams in foreign.values()):
+            self.globals["current_stream"] = self._streams().current_stream
+            yield f"{OUTER} = current_stream()"
         for node in graph.nodes:
             yield self._call(node)
             yield from self._sizes({id(node)})
             dropped = last.get(id(node))
             if dropped:
+                yield from self._keep(dropped, foreign)
                 yield f"del {', '.join(dropped)}"
         yield f"return {self.value(graph.outputs)}"
 
+    def _objects(self) -> Iterator[str]:
+        """Give the opaque objects their names, and check those that are arguments."""
+        for index, given in enumerate(self.graph.object_inputs):
+            keys = "".join(f"[{key!r}]" for key in given.path[1:])
+            text = f"{self.graph.parameters[given.path[0]]}{keys}"
+            if given.name != text:
+                yield f"{given.name} = {text}"
+            if self.bound:
+                self.globals["check_object"] = self.graph.check_object
+                yield f"check_object({index}, {given.name})"
+        for external in self.graph.externals:
+            call = self._table_call("get_external_object_by_index", external.index)
+            comment = f"  # {external.source.text}" * self.comments
+            yield f"{external.name} = {call}{comment}"
+
+    def _keep(self, dropped: list[str], foreign: dict[str, list[str]]) -> Iterator[str]:
+        """Keep arrays that are dropped until the other streams that use them are done."""
+        for name in dropped:
+            for stream in foreign.get(name, ()):
+                self.globals["keep_until_done"] = self._streams().keep_until_done
+                yield f"keep_until_done({name}, {stream})"
+
+    def _streams(self) -> Any:
+        from gpuops.cuda import streams  # a graph without streams has no use for it
+
+        return streams
+
+    def _table_call(self, function: str, index: int) -> str:
+        """A call of a function of `gpuops.external_objects`."""
+        if self.bound:
+            self.globals[function] = getattr(external_objects, function)
+            return f"{function}({index})"
+        self._imports.add("external_objects")
+        return f"external_objects.{function}({index})"
+
     def _call(self, node: Node) -> str:
+        made = node.args[0].owner if node.args and isinstance(node.args[0], Ref) else None
+        if isinstance(made, Created) and registry.rule(node.operator, CONSTRUCTS) is not None:
+            # The object's class calls the operator, as it did while tracing.
+            call = self._table_call("construct_external_object", made.index)
+            return f"{made.name} = {call}{self._comment(node)}"
         schema = node.operator.schema
         arguments = [self.value(value) for value in node.args]
         arguments += [f"{name}={self.value(value)}" for name, value in node.kwargs.items()]
@@ -241,7 +297,25 @@ class Writer:
             self._imports.add("Device")
             self.globals["Device"] = Device
             return repr(value)
+        if not self.bound and is_value(value):
+            return self._value(value)
         return self._object(value)
+
+    def _value(self, value: Any) -> str:
+        """An object of an opaque value type, as its class spells it."""
+        text, names = expression(value)
+        lines = {name: import_line(name, meaning) for name, meaning in names.items()}
+        for name, line in lines.items():
+            known = self._import_from.get(name, self.graph.objects.get(name))
+            taken = known is not None and known is not names[name] and known != line
+            if taken or name in self._names or is_reserved(name):
+                return self._object(value)
+        for name, line in lines.items():
+            if line is None:
+                self.graph.objects[name] = names[name]
+            else:
+                self._import_from[name] = line
+        return text
 
     def _object(self, value: Any) -> str:
         """An object that has no expression: a name, which the graph's `objects` explains."""
@@ -262,6 +336,17 @@ class Writer:
             f"{constant.name} = np.frombuffer(bytes.fromhex({data!r}), {dtype})"
             f".reshape({tuple(array.shape)!r}).copy()"
         )
+
+
+def _names(graph: Graph) -> set[str]:
+    """The names of variables in a graph's code."""
+    named: list[Any] = [*graph.inputs, *graph.constants]
+    named += [*graph.object_inputs, *graph.externals, *graph.created]
+    found = {*graph.parameters, *(owner.name for owner in named)}
+    for node in graph.nodes:
+        returns = range(len(node.operator.schema.returns))
+        found |= {node.name, *(f"{node.name}_{index}" for index in returns)}
+    return found
 
 
 def _repeated(graph: Graph) -> Iterator[tuple[Input, int, Any]]:

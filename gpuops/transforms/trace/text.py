@@ -17,6 +17,8 @@ from gpuops.symbols._sympy import sympy
 from gpuops.symbols.algebra import parse
 from gpuops.symbols.algebra import text as expr_text
 from gpuops.transforms.trace.nodes import ArrayMeta, Constant, Input, Node, Ref, SizeSource
+from gpuops.transforms.trace.objects import Expected, Member, ObjectInput
+from gpuops.transforms.trace.values import from_fields, is_value, to_fields
 
 if TYPE_CHECKING:
     from gpuops.transforms.trace.graph import Graph
@@ -32,6 +34,13 @@ VERSION = 1
 
 def dump(graph: Graph) -> str:
     """A graph as text; see `Graph.to_text`."""
+    for external in graph.externals:
+        raise GraphError(
+            f"the graph looks up {external.source.text}, a {external.meta}, when it runs, and so "
+            "cannot be saved as text; make it an argument of the traced function"
+        )
+    for made in graph.created:
+        raise GraphError(f"the graph makes {made.name}, a {made.meta}, and so has no text")
     symbols = [_symbol(graph.env.symbols[s]) for s in _used_symbols(graph)]
     data = {
         "format": FORMAT,
@@ -43,6 +52,7 @@ def dump(graph: Graph) -> str:
             {"name": i.name, "meta": encode(i.meta), "path": encode(list(i.path))}
             for i in graph.inputs
         ],
+        "objects": [_object_input(given) for given in graph.object_inputs],
         "constants": [{"name": c.name, "value": _array(c.value, c.name)} for c in graph.constants],
         "nodes": [_node(node) for node in graph.nodes],
         "arguments": encode(graph.arguments),
@@ -51,6 +61,17 @@ def dump(graph: Graph) -> str:
         "conditions": [_condition(condition) for condition in graph.conditions],
     }
     return json.dumps(data, indent=1) + "\n"
+
+
+def _object_input(given: ObjectInput) -> dict[str, Any]:
+    expected = given.expected
+    return {
+        "name": given.name,
+        "path": encode(list(given.path)),
+        "type": expected.type,
+        "guards": encode(list(expected.guards)),
+        "reads": encode(expected.reads),
+    }
 
 
 def _used_symbols(graph: Graph) -> list[Any]:
@@ -153,7 +174,7 @@ def encode(value: Any) -> Any:
     if is_symbolic(value):
         return {"size": str(value)}
     if isinstance(value, Ref):
-        return {"ref": [value.owner.name, *value.path]}
+        return {"ref": _ref(value)}
     if isinstance(value, ArrayMeta):
         return {
             "array": {
@@ -167,10 +188,21 @@ def encode(value: Any) -> Any:
         return {"dtype": value.str}
     if isinstance(value, Device):
         return {"device": str(value)}
+    if is_value(value):
+        return to_fields(value, encode)
     raise GraphError(
         f"{describe(value)} in the graph cannot be saved as text; make it an array argument, or "
         "trace again where it is needed"
     )
+
+
+def _ref(ref: Ref) -> list[Any]:
+    owner: Any = ref.owner
+    attributes: list[str] = []
+    while isinstance(owner, Member):
+        attributes.insert(0, owner.attribute)
+        owner = owner.parent
+    return [[owner.name, *attributes]] if attributes else [owner.name, *ref.path]
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -204,7 +236,7 @@ class _Reader:
         self.data = data
         self.env = ShapeEnv()
         self.symbols: dict[str, Any] = {}
-        self.owners: dict[str, Input | Constant | Node] = {}
+        self.owners: dict[str, Input | Constant | Node | ObjectInput] = {}
 
     def arguments(self) -> dict[str, Any]:
         data = self.data
@@ -214,6 +246,19 @@ class _Reader:
             Input(i["name"], self.decode(i["meta"]), tuple(self.decode(i["path"])))
             for i in data["inputs"]
         ]
+        objects = [
+            ObjectInput(
+                given["name"],
+                tuple(self.decode(given["path"])),
+                Expected(
+                    given["type"],
+                    tuple(self.decode(given["guards"])),
+                    self.decode(given["reads"]),
+                ),
+            )
+            for given in data["objects"]
+        ]
+        self.owners |= {given.name: given for given in objects}
         constants = [Constant(c["name"], _read_array(c["value"])) for c in data["constants"]]
         self.owners |= {made.name: made for made in inputs}
         self.owners |= {constant.name: constant for constant in constants}
@@ -222,6 +267,7 @@ class _Reader:
             "parameters": data["parameters"],
             "arguments": self.decode(data["arguments"]),
             "inputs": inputs,
+            "object_inputs": objects,
             "constants": constants,
             "nodes": nodes,
             "outputs": self.decode(data["outputs"]),
@@ -296,12 +342,24 @@ class _Reader:
             "float": float,
             "complex": lambda parts: complex(*map(self.decode, parts)),
             "size": lambda text: self.env.wrap(parse(text, self.symbols)),
-            "ref": lambda parts: Ref(self.owners[parts[0]], tuple(parts[1:])),
+            "ref": self._ref,
             "dtype": np.dtype,
             "device": Device,
             "array": self._meta,
+            "member": lambda content: from_fields("member", content, self.decode),
+            "fields": lambda content: from_fields("fields", content, self.decode),
         }
         return decoders[kind](content)
+
+    def _ref(self, parts: list[Any]) -> Ref:
+        name, *path = parts
+        if isinstance(name, str):
+            return Ref(self.owners[name], tuple(path))
+        first, *attributes = name
+        owner: Any = self.owners[first]
+        for attribute in attributes:
+            owner = Member(owner, attribute)
+        return Ref(owner)
 
     def _meta(self, meta: dict[str, Any]) -> ArrayMeta:
         return ArrayMeta(

@@ -11,8 +11,11 @@ from gpuops.conventions import returned_arguments
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
 from gpuops.dispatch import ambient, entered, register_wrapper
+from gpuops.effects import CONSTRUCTS
 from gpuops.errors import ArgumentError, TraceError, caller_location, describe
-from gpuops.registry import Operator
+from gpuops.opaque import is_opaque_type
+from gpuops.opaque_fakes import real_of
+from gpuops.registry import Operator, registry
 from gpuops.symbols import ShapeEnv, SymInt, is_symbolic, known_equal, product
 from gpuops.symbols._sympy import sympy
 from gpuops.symbols.algebra import evaluate
@@ -20,6 +23,7 @@ from gpuops.transforms.fake import FakeArray, FakeMode
 from gpuops.transforms.trace.array import TracingArray
 from gpuops.transforms.trace.graph import Graph
 from gpuops.transforms.trace.nodes import ArrayMeta, Constant, Input, Node, Ref, SizeSource
+from gpuops.transforms.trace.objects import Objects, is_reference
 from gpuops.transforms.trace.source import is_reserved
 from gpuops.transforms.trace.structure import Path, leaves, map_leaves
 
@@ -110,6 +114,7 @@ class Tracer:
         # In the mode "real", what numbers that operators returned are while it runs.
         self._numbers: dict[Any, int] = {}
         self._names: set[str] = set()
+        self.objects = Objects(fn, self._name)
 
     # -- the whole ---------------------------------------------------------------------------------
 
@@ -121,7 +126,7 @@ class Tracer:
             for index, arg in enumerate(self.args)
         ]
         try:
-            with entered(self):
+            with entered(self), self.objects.reading():
                 out = self.fn(*wrapped)
             outputs = map_leaves(lambda path, leaf: self._output(leaf), out)
         finally:
@@ -137,12 +142,18 @@ class Tracer:
             sources=self.sources,
             conditions=self.env.conditions[self._conditions_before :],
             tracing_mode=self.tracing_mode,
+            object_inputs=self.objects.inputs,
+            externals=self.objects.externals,
+            created=self.objects.created,
+            closed_values=self.objects.values,
         )
 
     def _input(self, parameters: list[str], path: Path, leaf: Any) -> Any:
+        name = "_".join([parameters[path[0]], *map(str, path[1:])])
+        if is_reference(leaf):
+            return self.objects.add_input(name, path, leaf)
         if type(leaf) not in wrapper_types and array_kind(type(leaf)) is None:
             return leaf
-        name = "_".join([parameters[path[0]], *map(str, path[1:])])
         made = Input(self._name(name), ArrayMeta.of(leaf), path)
         value = leaf
         if self.mode is not None:
@@ -167,6 +178,8 @@ class Tracer:
         return FakeArray.raw(sizes, fake.dtype, fake.device, strides, self.mode, fake._bits)
 
     def _argument(self, leaf: Any) -> Any:
+        if is_reference(leaf):
+            return Ref(self.objects.owner(leaf))
         return leaf.ref if isinstance(leaf, TracingArray) else leaf
 
     def _output(self, leaf: Any) -> Any:
@@ -176,7 +189,7 @@ class Tracer:
             return self._constant(leaf)
         if type(leaf) is FakeArray:
             raise TraceError(f"the traced function returned a fake array that it made: {leaf!r}")
-        return leaf
+        return self._object(leaf)
 
     # -- one call ----------------------------------------------------------------------------------
 
@@ -187,6 +200,9 @@ class Tracer:
                 f"{operator.qualname} was called with an array of a tracing that has ended; "
                 "a traced function must not keep its arrays"
             )
+        constructs = registry.rule(operator, CONSTRUCTS)
+        if constructs is not None:
+            self.objects.add_created(args[0], constructs.value)
         known: dict[int, TracingArray] = {}
 
         def value(path: Path, leaf: Any) -> Any:
@@ -213,9 +229,8 @@ class Tracer:
             names = [parameter.name for parameter in operator.schema.parameters]
             given = dict(zip(names, (*args, *kwargs.values()), strict=True))
             arrays = [given[parameter.name] for parameter in returned]
-            if all(isinstance(array, TracingArray) and array.tracer is self for array in arrays):
-                node.outputs = tuple(ArrayMeta.of(array.value) for array in arrays)
-                return tuple(arrays) if operator.schema.returns_tuple else arrays[0]
+            node.outputs = tuple(map(ArrayMeta.of, arrays))
+            return tuple(arrays) if operator.schema.returns_tuple else arrays[0]
         return self._wrap(node, out, known)
 
     def _value(self, operator: Operator, leaf: Any, known: dict[int, TracingArray]) -> Any:
@@ -234,7 +249,7 @@ class Tracer:
             return leaf if self.mode is not None else evaluate(leaf.expr, self._numbers)
         if self.mode is not None and array_kind(type(leaf)) is not None:
             return self.mode.from_array(leaf)
-        return leaf
+        return real_of(leaf)
 
     def _check_told(self, operator: Operator, size: SymInt) -> None:
         """Refuse a size that could not be known when the graph runs.
@@ -256,6 +271,14 @@ class Tracer:
             return leaf.ref
         if array_kind(type(leaf)) is not None or isinstance(leaf, (TracingArray, FakeArray)):
             return self._constant(leaf)
+        return self._object(leaf)
+
+    def _object(self, leaf: Any) -> Any:
+        """An opaque object as the graph holds it; anything else as it is."""
+        if is_reference(leaf):
+            return Ref(self.objects.owner(leaf))
+        if is_opaque_type(type(leaf)):
+            self.objects.note_value(leaf)
         return leaf
 
     def _constant(self, array: Any) -> Ref:

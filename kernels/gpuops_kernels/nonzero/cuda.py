@@ -38,7 +38,7 @@ def run(x: Any) -> Any:
     """As the operator; allocates with the array's own namespace."""
     check(x)
     xp = x.__array_namespace__()
-    x = xp.ascontiguousarray(x)
+    x = cuda.contiguous(x)
     if not x.size:
         return xp.empty((0, x.ndim), dtype=np.int64)
     shares = cuda.ceil_div(x.size, _SHARE)
@@ -46,7 +46,9 @@ def run(x: Any) -> Any:
     per_share = xp.empty(shares, dtype=np.int64)
     offsets = xp.empty(shares + 1, dtype=np.int64)
     char = x.dtype.char
-    KERNELS["count_nonzero", char](blocks, _THREADS, (x, x.size, shares, per_share))
+    # Bools are read as bytes, complex numbers as pairs of their parts.
+    data = cuda.pointer(x) if x.dtype.kind in "bc" else x
+    KERNELS["count_nonzero", char](blocks, _THREADS, (data, x.size, shares, per_share))
     KERNELS["sum_up", ""](1, 1024, (per_share, shares, offsets))
     # The one place where the host has to know what the device found: a copy of eight bytes on the
     # current stream, and a wait for it. Nothing else here synchronises.
@@ -54,6 +56,6 @@ def run(x: Any) -> Any:
     out = xp.empty((count, x.ndim), dtype=np.int64)
     if count:
         shape = xp.asarray(x.shape, dtype=np.int64)
-        args = (x, x.size, shares, offsets, shape, x.ndim, out)
+        args = (data, x.size, shares, offsets, shape, x.ndim, out)
         KERNELS["write_nonzero", char](blocks, _THREADS, args)
     return out

@@ -13,17 +13,20 @@ template <typename T, int PARTS> __device__ inline bool is_nonzero(const T* x, l
     return x[2 * i] != T(0) || x[2 * i + 1] != T(0);
 }
 
-// Of 32 * TIMES elements from `first` on, a bit per element, and how many are not zero: the same
-// in every lane.
+// Of 32 * TIMES elements from `first` on, how many are not zero, the same in every lane. Lane k is
+// left with the bits of elements 32 * k to 32 * k + 31 in `bits`: one register where an array of
+// TIMES would not fit.
 template <typename T, int PARTS>
-__device__ inline int look(const T* x, long long first, long long count,
-                           unsigned int (&bits)[TIMES]) {
+__device__ inline int look(const T* x, long long first, long long count, unsigned int& bits) {
+    const int lane = threadIdx.x % 32;
     int found = 0;
 #pragma unroll
     for (int k = 0; k < TIMES; ++k) {
-        const long long i = first + k * 32 + threadIdx.x % 32;
-        bits[k] = __ballot_sync(0xffffffffu, i < count && is_nonzero<T, PARTS>(x, i));
-        found += __popc(bits[k]);
+        const long long i = first + k * 32 + lane;
+        const unsigned int some =
+            __ballot_sync(0xffffffffu, i < count && is_nonzero<T, PARTS>(x, i));
+        if (lane == k) bits = some;
+        found += __popc(some);
     }
     return found;
 }
@@ -36,7 +39,7 @@ count_nonzero(const T* __restrict__ x, long long count, long long shares,
     __shared__ int found[WARPS];
     const int warp = threadIdx.x / 32;
     for (long long share = blockIdx.x; share < shares; share += gridDim.x) {
-        unsigned int bits[TIMES];
+        unsigned int bits = 0;
         const int mine = look<T, PARTS>(x, share * SHARE + warp * TIMES * 32, count, bits);
         if (threadIdx.x % 32 == 0) found[warp] = mine;
         __syncthreads();
@@ -88,9 +91,10 @@ __device__ inline void unravel(I i, const long long* shape, int axes, long long*
     row[0] = (long long)i;
 }
 
-// out[offsets[s] + k, :] = the index of element k of those of share s that are not zero.
+// out[offsets[s] + k, :] = the index of element k of those of share s that are not zero. Six blocks
+// to a multiprocessor: for the eight that fit by their threads, registers would be spilled.
 template <typename T, int PARTS>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 6)
 write_nonzero(const T* __restrict__ x, long long count, long long shares,
               const long long* __restrict__ offsets, const long long* __restrict__ shape,
               long long axes, long long* __restrict__ out) {
@@ -99,21 +103,22 @@ write_nonzero(const T* __restrict__ x, long long count, long long shares,
     const unsigned int lower = (1u << lane) - 1;
     for (long long share = blockIdx.x; share < shares; share += gridDim.x) {
         const long long first = share * SHARE + warp * TIMES * 32;
-        unsigned int bits[TIMES];
+        unsigned int bits = 0;
         const int mine = look<T, PARTS>(x, first, count, bits);
         if (lane == 0) found[warp] = mine;
         __syncthreads();
         long long at = offsets[share];
         for (int w = 0; w < warp; ++w) at += found[w];
-#pragma unroll
+#pragma unroll 1
         for (int k = 0; k < TIMES; ++k) {
-            if (bits[k] >> lane & 1) {
+            const unsigned int some = __shfl_sync(0xffffffffu, bits, k);
+            if (some >> lane & 1) {
                 const long long i = first + k * 32 + lane;
-                long long* row = out + (at + __popc(bits[k] & lower)) * axes;
+                long long* row = out + (at + __popc(some & lower)) * axes;
                 if (count <= 0xffffffffLL) unravel((unsigned int)i, shape, int(axes), row);
                 else unravel((unsigned long long)i, shape, int(axes), row);
             }
-            at += __popc(bits[k]);
+            at += __popc(some);
         }
         // The next share's counts are written to `found`: not before every warp has read it.
         __syncthreads();

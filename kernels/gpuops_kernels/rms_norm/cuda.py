@@ -34,7 +34,7 @@ def run(x: Any, weight: Any, eps: float = 1e-6) -> Any:
     """As the operator; allocates with the arrays' own namespace."""
     check(x, weight)
     xp = x.__array_namespace__()
-    x, weight = xp.ascontiguousarray(x), xp.ascontiguousarray(weight)
+    x, weight = cuda.contiguous(x), cuda.contiguous(weight)
     out = xp.empty(x.shape, dtype=x.dtype)
     length = x.shape[-1]
     rows = x.size // length if length else 0

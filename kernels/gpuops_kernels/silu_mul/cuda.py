@@ -24,7 +24,7 @@ def run(gate: Any, up: Any) -> Any:
     check(gate, up)
     xp = gate.__array_namespace__()
     out = xp.empty(gate.shape, dtype=gate.dtype)
-    gate, up = xp.ascontiguousarray(gate), xp.ascontiguousarray(up)
+    gate, up = cuda.contiguous(gate), cuda.contiguous(up)
     blocks = cuda.grid_size(out.size * out.itemsize, 16 * _THREADS)
     KERNELS[out.dtype](blocks, _THREADS, (gate, up, out, out.size))
     return out

@@ -46,7 +46,7 @@ def run(x: Any, axis: int = -1) -> Any:
     """As the operator; allocates with the array's own namespace."""
     axis = check(x, axis)
     xp = x.__array_namespace__()
-    x = xp.ascontiguousarray(x)
+    x = cuda.contiguous(x)
     out = xp.empty(x.shape, dtype=x.dtype)
     length = x.shape[axis]
     outer, inner = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])

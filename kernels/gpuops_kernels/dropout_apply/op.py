@@ -1,0 +1,111 @@
+"""Declaration and reference of ``gpuops_kernels::dropout_apply``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpuops import Array, custom_op
+from gpuops_kernels._random import WORDS, blocks_for, check_dtype, words_of
+
+__all__ = ["apply", "check", "check_input", "dropout_apply", "scale_of", "threshold_of"]
+
+
+def check_input(name: str, x: Any, p: float) -> None:
+    """Refuse what no kernel computes.
+
+    Raises:
+        TypeError: `x` is neither float16, float32 nor float64.
+        ValueError: `p` is not from 0 to 1.
+    """
+    check_dtype(name, "x", x.dtype)
+    if not 0 <= p <= 1:
+        raise ValueError(f"{name}: p must be a probability from 0 to 1, got {p}")
+
+
+def check(x: Any, p: float, key: Any, offset: Any) -> None:
+    """Refuse what no kernel computes.
+
+    Raises:
+        TypeError: a dtype other than those of `dropout_apply`.
+        ValueError: `p` is not from 0 to 1, or `key` or `offset` has another shape.
+    """
+    check_input("dropout_apply", x, p)
+    for name, array, dtype, shape in (
+        ("key", key, "uint32", (2,)),
+        ("offset", offset, "uint64", (1,)),
+    ):
+        if array.dtype != dtype:
+            raise TypeError(f"dropout_apply: {name} must be {dtype}, got {array.dtype}")
+        if array.shape != shape:
+            raise ValueError(f"dropout_apply: {name} must have shape {shape}, got {array.shape}")
+
+
+def threshold_of(p: float) -> int:
+    """Words below this are dropped: p in units of 2**-32.
+
+    >>> threshold_of(0.0), threshold_of(0.5), threshold_of(1.0) == 2**32
+    (0, 2147483648, True)
+    """
+    return round(p * 2**32)
+
+
+def scale_of(p: float) -> float:
+    """What an element that is kept is multiplied by: ``1 / (1 - p)``; 0 where none is.
+
+    >>> scale_of(0.0), scale_of(0.75), scale_of(1.0)
+    (1.0, 4.0, 0.0)
+    """
+    return 1 / (1 - p) if p < 1 else 0.0
+
+
+def apply(x: np.ndarray, p: float, key: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """The reference; see `dropout_apply`."""
+    wide = np.promote_types(x.dtype, np.float32)
+    words = words_of(key, first, blocks_for(x.size, WORDS)).reshape(-1)[: x.size]
+    kept = words.reshape(x.shape) >= threshold_of(p)
+    # A product may overflow, to inf; one that is dropped does not count, whatever x is.
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = (x.astype(wide) * wide.type(scale_of(p))).astype(x.dtype)
+    return np.where(kept, scaled, x.dtype.type(0))
+
+
+@custom_op("gpuops_kernels::dropout_apply", mutates_args=())
+def dropout_apply(x: Array, p: float, key: Array, offset: Array) -> Array:
+    """Dropout with random numbers that are known: the mask is made anew instead of kept.
+
+    What ``dropout(x, p, rng)`` is once it has drawn; and what its gradient is, of the gradient of
+    the result: the offset, eight bytes, is all that has to be kept for it.
+
+    Args:
+        x: float16, float32 or float64, any shape and layout.
+        p: the probability that an element is dropped.
+        key: uint32, shape (2,): ``rng.key``.
+        offset: uint64, shape (1,): the first of the blocks, ``rng.reserve(ceil(x.size / 4))``.
+
+    Returns:
+        A C-contiguous array like `x`; see ``dropout``.
+
+    Raises:
+        TypeError, ValueError: see `check`.
+
+    >>> import numpy as np
+    >>> from gpuops.random import RNGState
+    >>> rng = RNGState(5)
+    >>> x, offset = np.ones(6, np.float32), rng.reserve(2)
+    >>> dropout_apply(x, 0.5, rng.key, offset)
+    array([2., 0., 2., 2., 0., 0.], dtype=float32)
+    """
+    check(x, p, key, offset)
+    return apply(x, p, key, offset)
+
+
+@dropout_apply.register_fake
+def _fake(x: Any, p: float, key: Any, offset: Any) -> Any:
+    check(x, p, key, offset)
+    return x.new_empty(x.shape)
+
+
+dropout_apply.register_kernel("cpu", ".cpu:run")
+dropout_apply.register_kernel("cuda", ".cuda:run")

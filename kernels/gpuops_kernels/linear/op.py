@@ -1,0 +1,96 @@
+"""Declaration and reference of ``gpuops_kernels::linear``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpuops import Array, custom_op, get_ctx, register_effect
+from gpuops.cuda import CublasHandle
+
+__all__ = ["check", "linear"]
+
+
+def check(x: Any, weight: Any, bias: Any) -> None:
+    """Refuse what no kernel computes.
+
+    Raises:
+        TypeError: a dtype other than float16, float32 or float64, or different ones.
+        ValueError: `x` is 0-d, `weight` is no matrix, or the sizes do not go together.
+    """
+    _check_kinds(x, weight, bias)
+    if weight.shape[1] != x.shape[-1]:
+        raise ValueError(
+            f"linear: weight must have the shape (n, {x.shape[-1]}) for x of shape {x.shape}, "
+            f"got {weight.shape}"
+        )
+    if bias is not None and bias.shape[0] != weight.shape[0]:
+        raise ValueError(
+            f"linear: bias must have the shape ({weight.shape[0]},) for weight of shape "
+            f"{weight.shape}, got {bias.shape}"
+        )
+
+
+def _check_kinds(x: Any, weight: Any, bias: Any) -> None:
+    """What does not depend on sizes."""
+    if x.dtype not in (np.float16, np.float32, np.float64):
+        raise TypeError(f"linear: x must be float16, float32 or float64, got {x.dtype}")
+    if not x.ndim:
+        raise ValueError("linear: x must have at least one axis, got a 0-d array")
+    for name, array, ndim in (("weight", weight, 2), ("bias", bias, 1)):
+        if array is None:
+            continue
+        if array.dtype != x.dtype:
+            raise TypeError(f"linear: {name} must be {x.dtype} like x, got {array.dtype}")
+        if array.ndim != ndim:
+            raise ValueError(f"linear: {name} must have {ndim} axes, got {array.ndim}")
+
+
+@custom_op("gpuops_kernels::linear", mutates_args=())
+def linear(
+    x: Array, weight: Array, bias: Array | None = None, handle: CublasHandle | None = None
+) -> Array:
+    """``x @ weight.T + bias``: one output for each row of `weight`.
+
+    Args:
+        x: float16, float32 or float64, shape (..., k), any layout.
+        weight: the same dtype, shape (n, k).
+        bias: the same dtype, shape (n,); None for none.
+        handle: what cuBLAS is called with, on a GPU; None for `gpuops.cuda.default_handle`. The
+            host's BLAS needs none.
+
+    Returns:
+        A C-contiguous array of that dtype, shape (..., n). float16 is accumulated in float32.
+
+    Raises:
+        TypeError, ValueError: see `check`.
+
+    >>> import numpy as np
+    >>> linear(np.array([[1.0, 2.0]]), np.array([[1.0, 1.0], [0.0, 3.0]]), np.array([0.5, 0.0]))
+    array([[3.5, 6. ]])
+    """
+    check(x, weight, bias)
+    # Not `@`: the reference is the definition, and comes from no BLAS.
+    wide = np.promote_types(x.dtype, np.float32)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        out = np.einsum("...k,nk->...n", x.astype(wide), weight.astype(wide))
+        if bias is not None:
+            out = out + bias.astype(wide)
+        return np.asarray(out, x.dtype, order="C")
+
+
+@linear.register_fake
+def _fake(x: Any, weight: Any, bias: Any, handle: Any) -> Any:
+    _check_kinds(x, weight, bias)
+    ctx = get_ctx()
+    ctx.check_equal(weight.shape[1], x.shape[-1], "weight must have a column per column of x")
+    if bias is not None:
+        ctx.check_equal(bias.shape[0], weight.shape[0], "bias must have an item per row of weight")
+    return x.new_empty((*x.shape[:-1], weight.shape[0]))
+
+
+# A handle has no state that a result depends on: a call that nothing uses may be left out.
+register_effect(linear, None)
+linear.register_kernel("cpu", ".cpu:run")
+linear.register_kernel("cuda", ".cuda:run")

@@ -1,0 +1,1 @@
+"""Normally distributed numbers."""

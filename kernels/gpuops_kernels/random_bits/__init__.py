@@ -1,0 +1,1 @@
+"""Random words of 32 bits."""

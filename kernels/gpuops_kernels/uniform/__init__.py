@@ -1,0 +1,1 @@
+"""Uniformly distributed numbers."""

@@ -1,0 +1,123 @@
+"""Wrapper types: arrays whose calls go to an interpreter instead of a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpuops
+from gpuops import custom_op
+
+X = np.ones(2)
+
+
+def returns(value: float) -> Any:
+    return lambda x: np.full(1, value)
+
+
+class Low:
+    """A wrapper of an array."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+
+class High(Low):
+    """Another, with a level of its own."""
+
+
+def unwrap(value: Any, cls: type) -> Any:
+    if isinstance(value, list):
+        return [unwrap(item, cls) for item in value]
+    return value.inner if type(value) is cls else value
+
+
+@pytest.fixture
+def trail() -> Iterator[list[Any]]:
+    """Both wrappers registered; what their interpreters saw."""
+    seen: list[Any] = []
+
+    def interpreter(cls: type) -> Any:
+        def run(operator: gpuops.Operator, args: list[Any], kwargs: dict[str, Any]) -> Any:
+            seen.append((cls.__name__, operator.name, len(args), sorted(kwargs)))
+            inner = operator.call(
+                *(unwrap(value, cls) for value in args),
+                **{name: unwrap(value, cls) for name, value in kwargs.items()},
+            )
+            return cls(inner)
+
+        return run
+
+    low = gpuops.register_wrapper(Low, interpreter(Low), level=1)
+    high = gpuops.register_wrapper(High, interpreter(High), level=2)
+    yield seen
+    low.undo()
+    high.undo()
+
+
+def test_the_highest_wrapper_takes_the_call(ns: str, trail: list[Any]) -> None:
+    f = custom_op(
+        f"{ns}::f",
+        lambda x, y, *, s, zs=None: (x + y) * s,
+        mutates_args=(),
+        schema="(Array x, Array y, *, float s=2.0, Array[]? zs=None) -> Array",
+    )
+    assert f(X, X).tolist() == [4, 4] and trail == []
+    out = f(Low(X), X, s=1)
+    assert type(out) is Low and out.inner.tolist() == [2, 2]
+    out = f(Low(X), High(X), zs=[Low(X), X])
+    assert type(out) is High and type(out.inner) is Low
+    assert out.inner.inner.tolist() == [4, 4]
+    assert trail == [
+        ("Low", "f", 2, ["s", "zs"]),
+        ("High", "f", 2, ["s", "zs"]),
+        ("Low", "f", 2, ["s", "zs"]),
+    ]
+
+
+def test_wrappers_are_recognised_by_exact_type(ns: str, trail: list[Any]) -> None:
+    class Derived(High):
+        pass
+
+    f = custom_op(f"{ns}::f", lambda x: x.copy(), mutates_args=(), schema="(Array x) -> Array")
+    with pytest.raises(TypeError, match="Derived"):
+        f(Derived(X))
+    with gpuops.register_wrapper(Derived, lambda operator, args, kwargs: "mine", level=0):
+        assert f(Derived(X)) == "mine"
+    with pytest.raises(TypeError, match="Derived"):
+        f(Derived(X))
+
+
+def test_wrapper_registrations_are_undone_in_any_order(ns: str) -> None:
+    class Wrapped:
+        pass
+
+    f = custom_op(f"{ns}::f", returns(0), mutates_args=(), schema="(Array x) -> Array")
+    first = gpuops.register_wrapper(Wrapped, lambda operator, args, kwargs: "first", 1)
+    second = gpuops.register_wrapper(Wrapped, lambda operator, args, kwargs: "second", 1)
+    assert f(Wrapped()) == "second"
+    first.undo()
+    assert f(Wrapped()) == "second"
+    second.undo()
+    with pytest.raises(TypeError, match="Wrapped"):
+        f(Wrapped())
+
+
+@pytest.mark.parametrize(
+    ("cls", "interpreter", "level", "error", "message"),
+    [
+        (3, print, 1, TypeError, "register_wrapper takes a class, got int 3"),
+        (Low, 3, 1, TypeError, r"register_wrapper\(Low\): an interpreter is required to be a call"),
+        (Low, print, "1", TypeError, r"register_wrapper\(Low\): the level must be an int, got str"),
+        (np.ndarray, print, 1, RuntimeError, "these are arrays of 'cpu' kernels, and no wrapper"),
+    ],
+)
+def test_what_can_be_no_wrapper(
+    cls: Any, interpreter: Any, level: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        gpuops.register_wrapper(cls, interpreter, level)
+    assert isinstance(caught.value, gpuops.GpuopsError)
