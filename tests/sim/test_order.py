@@ -277,6 +277,19 @@ def test_padding_may_be_copied_but_not_used() -> None:
     refused(copy + "y[t] = z[t].pad;", "UNINITIALISED", "nobody has written", 10, before=before)
 
 
+def test_bytes_on_which_a_result_depends() -> None:
+    fill = "__shared__ __align__(4) {} s[8]; if (t < {}) s[t] = t;\n__syncthreads();\n"
+    half = fill.format("short", 5) + "y[t] = ((int*)s)[t % 3] + 1;"
+    refused(half, "UNINITIALISED", "read of 4 bytes at byte 8 of shared variable 's'", 6, block=32)
+    byte = fill.format("char", 7) + "y[t] = ((short*)s)[t % 4] + 1;"
+    refused(byte, "UNINITIALISED", "read of 2 bytes at byte 6", 6, block=32)
+    # What is cut off again does not count.
+    run(fill.format("short", 5) + "y[t] = ((int*)s)[t % 3] & 0xffff;", block=32)
+    run(fill.format("char", 6) + "y[t] = (((int*)s)[t % 2] >> 8) & 0xff;", block=32)
+    shifted = fill.format("char", 5) + "y[t] = (((int*)s)[t % 2] >> 8) & 0xff;"
+    refused(shifted, "UNINITIALISED", "at byte [45]", 6, block=32)
+
+
 BOUNDS = {
     "shared": ("__shared__ int s[64];\ns[t + 1] = x[t];", "byte 256 of shared variable 's'"),
     "before shared": ("__shared__ int s[64];\ns[t - 1] = x[t];", "byte -4 of shared variable 's'"),

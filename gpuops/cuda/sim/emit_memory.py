@@ -42,6 +42,7 @@ def _access(b: Builder, x: Instruction, kind: int, offset: int, registers: list[
         offset,
         checked=not _UNCHECKED.intersection(parts),
         used=tuple(b.is_read(r) for r in registers) if kind == READ else (True,),
+        needed=b.program.needed(registers) if kind == READ else (0,),
         copies=b.program.carried(registers),
     )
     return b.constant(access)

@@ -8,6 +8,7 @@ local memory have windows of their own in the generic address space.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -157,7 +158,7 @@ class Memory:
             wrong |= mine & ((offsets < _U8(window.lead)) | (offsets > last))
         if wrong.any():
             self._wild(access, lanes, address, wrong)
-        inner = Access(**{f: getattr(access, f) for f in _FIELDS} | {"offset": 0})
+        inner = replace(access, offset=0)
         return self._split(inner, lanes, address, keys)
 
     def _wild(self, access: Access, lanes: Lanes, address: Any, wrong: Any = None) -> None:
@@ -348,7 +349,6 @@ class Overwrite(Exception):
 
 
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-_FIELDS = ("pc", "kind", "dtype", "size", "count", "space", "offset", "checked", "used", "copies")
 
 
 def _moved(at: Any, units: Any, moved: int, access: Access) -> tuple[Any, Any]:

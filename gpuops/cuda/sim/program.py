@@ -27,6 +27,7 @@ from gpuops.cuda.sim import (
     tensorcore,
 )
 from gpuops.cuda.sim.codegen import Builder, Unsupported
+from gpuops.cuda.sim.demand import demanded_bits
 from gpuops.cuda.sim.emit import Emitter
 from gpuops.cuda.sim.flow import (
     CARRY,
@@ -151,6 +152,19 @@ class Program:
         """The numbers of those that only carry bytes, as `Access.copies`."""
         found = tuple(self.numbers[r] if r in self._carriers else -1 for r in registers)
         return found if any(n >= 0 for n in found) else ()
+
+    def needed(self, registers: list[str]) -> tuple[int, ...]:
+        """The bytes of each on which a result depends, as `Access.needed`."""
+        return tuple(
+            sum(1 << k for k in range(8) if self._demand.get(r, 0) >> 8 * k & 0xFF)
+            for r in registers
+        )
+
+    @cached_property
+    def _demand(self) -> dict[str, int]:
+        if min(self.grain.values()) == 4:
+            return {}  # nothing smaller than a word is written, so that words are whole
+        return demanded_bits(self.function)
 
     @cached_property
     def _carriers(self) -> set[str]:

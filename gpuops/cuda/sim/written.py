@@ -92,9 +92,10 @@ class Written:
     def missing(
         self, access: Access, lanes: Lanes, at: Any, moved: int, low: int, high: int
     ) -> int | None:
-        """The position of a thread that reads an element of which no byte has been written.
+        """The position of a thread that reads what nobody has written.
 
-        Elements whose register nothing reads do not count.
+        That is an element of which no byte has been written, unless nothing reads its register; or
+        a byte on which a result depends.
 
         Args:
             access: the instruction.
@@ -127,6 +128,10 @@ class Written:
             found = flags[first]
             for k in range(1, per_element):
                 found = found | flags[first + k]
+            needed = access.needed[element % len(access.needed)]
+            for k in range(per_element):
+                if needed >> k * self.grain & ((1 << self.grain) - 1):
+                    bad = bad | ~flags[first + k]
             register = access.copies[element] if access.copies else -1
             if register >= 0 and self.copied is not None:
                 self.copied.load(register, lanes, ~found)
