@@ -35,6 +35,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "uninit_halo": ("shared variable 'tile'", "byte 260"),
     "uninit_vector": ("16 bytes", "shared variable 'staged'"),
     "uninit_local": ("local array", "byte 24"),
+    "uninit_half_word": ("shared variable 'tile'",),
     "uninit_second_tile": ("shared variable 'table'", "block (1, 0, 0)"),
     "race_shared_missing_barrier": ("shared variable 'tile'", "after the write", "(63, 0, 0)"),
     "race_missing_syncwarp": ("shared variable 'tile'", "after the write", "(1, 0, 0)"),
