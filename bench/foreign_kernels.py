@@ -21,7 +21,7 @@ from bench import foreign_llmc, foreign_samples
 from bench.foreign_case import Case, float32
 from bench.foreign_source import device_source
 from gpuops import cuda
-from tests.cuda_corpus.corpus import Launch, cccl, simulate
+from tests.cuda_corpus.corpus import Launch, simulate
 
 # A file that tells the repositories apart -> its cases.
 REPOSITORIES = {
@@ -42,7 +42,7 @@ class Row:
 
 def kernel_of(root: Path, case: Case) -> cuda.Kernel:
     source = device_source(root, case.file, without=case.without, first=case.first)
-    return cuda.Kernel(source, case.name, options=cccl())
+    return cuda.Kernel(source, case.name)
 
 
 def difference(launch: Launch) -> str:

@@ -212,7 +212,10 @@ def _dot(x1: Any, x2: Any) -> Meta:
     a, b = len(x1.shape), len(x2.shape)
     dtype = result_dtype(x1, x2)
     if not a or not b:
-        return fresh((x2 if not a else x1).shape, dtype)
+        if dtype.char in "fdFD" and max(a, b) <= 2:
+            # What BLAS could do, NumPy puts into a new array; otherwise it multiplies.
+            return fresh((x2 if not a else x1).shape, dtype)
+        return ufunc_metas(np.multiply, [x1, x2])[0]
     require_equal(x1.shape[-1], x2.shape[-2 if b > 1 else -1], "shapes not aligned")
     shape = (*x1.shape[:-1], *x2.shape[:-2], *(x2.shape[-1:] if b > 1 else ()))
     return fresh(shape, dtype if shape else dtype.newbyteorder("="))

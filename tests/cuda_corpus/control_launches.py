@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.cuda_corpus.corpus import Launch, Table, cccl, floats, ints, zeros
+from tests.cuda_corpus.corpus import Launch, Table, floats, ints, zeros
 
 CONTROLS = Table()
 control = CONTROLS.entry()
@@ -81,7 +81,7 @@ def warp_reduce_syncwarp() -> Launch:
     return Launch(3, 64, (x, zeros(6, dtype=I4)), {1: x.reshape(6, 32).sum(1)})
 
 
-@CONTROLS.entry(options=cccl())
+@control
 def cooperative_tiles() -> Launch:
     x = ints(64)
     sums = x.reshape(8, 8).sum(1)

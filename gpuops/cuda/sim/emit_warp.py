@@ -77,6 +77,8 @@ def _bar(b: Builder, x: Instruction) -> None:
     if "warp" in x.parts:
         return
     args, parts = list(x.args), x.parts
+    if "cluster" in parts:
+        raise Unsupported(x.op)
     reduce = "red" in parts
     destination = args.pop(0) if reduce else None
     condition = b.read(args.pop(), "pred") if reduce else "None"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import linecache
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -16,6 +18,8 @@ from gpuops.cuda.sim import (
     convert,
     emit,
     emit_async,
+    emit_bits,
+    emit_compare,
     emit_convert,
     emit_memory,
     emit_tensor,
@@ -34,6 +38,7 @@ from gpuops.cuda.sim.flow import (
 )
 from gpuops.cuda.sim.inline import flatten
 from gpuops.cuda.sim.layout import lay_out
+from gpuops.cuda.sim.pointers import written_parameters
 from gpuops.cuda.sim.ptx import SIZES, Instruction, Module
 from gpuops.cuda.sim.regions import LOCAL, SHARED
 
@@ -41,6 +46,8 @@ __all__ = ["Program"]
 
 _EMITTERS: dict[str, Emitter] = {
     **emit.EMITTERS,
+    **emit_bits.EMITTERS,
+    **emit_compare.EMITTERS,
     **emit_convert.EMITTERS,
     **emit_memory.EMITTERS,
     **emit_warp.EMITTERS,
@@ -106,6 +113,8 @@ class Program:
         self._names: dict[Any, str] = {}
         self._functions: dict[int, Callable[..., Any]] = {}
         self._lock = threading.Lock()
+        self.files: list[str] = []
+        weakref.finalize(self, _forget, self.files)
 
     @property
     def blocks(self) -> list[Block]:
@@ -176,6 +185,11 @@ class Program:
         return found
 
     @cached_property
+    def written(self) -> set[int]:
+        """The positions of the parameters that may be written through."""
+        return written_parameters(self.function)
+
+    @cached_property
     def fences(self) -> bool:
         """Whether any instruction releases what was written before it."""
         return any(
@@ -198,6 +212,12 @@ class Program:
         """Bytes of the parameter block."""
         params = self.function.params
         return self.layout.params[params[-1].name] + params[-1].size if params else 0
+
+
+def _forget(files: list[str]) -> None:
+    """The sources of a program that is gone leave `linecache`."""
+    for filename in files:
+        linecache.cache.pop(filename, None)
 
 
 def _home(kind: str) -> Any:

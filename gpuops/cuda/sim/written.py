@@ -60,6 +60,7 @@ class Written:
         self.grain, self.shares, self.copied = grain, shares, copied
         self.flags: Any = np.zeros(size // grain, bool)
         self._complete: set[tuple[int, int]] = set()
+        self._used = shares
 
     def mark(self, access: Access, lanes: Lanes, at: Any, moved: int) -> None:
         """An access has written; arguments as of `missing`."""
@@ -105,7 +106,7 @@ class Written:
         """
         key = low // self.grain, -(-high // self.grain)
         if key not in self._complete:
-            if self.flags.reshape(self.shares, -1)[:, key[0] : key[1]].all():
+            if self.flags.reshape(self.shares, -1)[: self._used, key[0] : key[1]].all():
                 self._complete.add(key)
             else:
                 return self._search(access, lanes, at, moved)
@@ -138,7 +139,8 @@ class Written:
         flags = self.flags.reshape(-1, stride // self.grain)
         flags[:, share.start // self.grain : share.stop // self.grain] = True
 
-    def reset(self) -> None:
-        """Nothing has been written."""
+    def reset(self, shares: int) -> None:
+        """Nothing has been written, and only so many shares are in use."""
+        self._used = shares
         self.flags[:] = False
         self._complete.clear()
