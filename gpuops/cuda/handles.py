@@ -181,14 +181,19 @@ class _Cublas:
     _HALF = 2
 
     def __init__(self) -> None:
-        self._cupy = load_cupy("use cuBLAS")
+        cupy = load_cupy("use cuBLAS")
         try:
-            self._blas: Any = importlib.import_module("cupy_backends.cuda.libs.cublas")
+            blas = importlib.import_module("cupy_backends.cuda.libs.cublas")
         except ImportError as error:
             raise DeviceError(
                 "cuBLAS is not installed: pip install 'gpuops[cublas12]' or 'gpuops[cublas13]' "
                 f"({error})"
             ) from error
+        self._set_up(cupy, blas)
+
+    def _set_up(self, cupy: Any, blas: Any) -> None:
+        self._cupy = cupy
+        self._blas = blas
         # Host memory that outlives every call; the pointer mode is that of a new context.
         self._scalars = {
             np.dtype(t): np.array([0, 1], np.float32 if t is np.float16 else t)
