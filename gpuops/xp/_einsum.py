@@ -69,6 +69,8 @@ def _combined(labels: str, x: Any) -> dict[str, tuple[Size, Size]]:
     for label, size, stride in zip(labels, x.shape, x.strides, strict=True):
         if label in found:
             known, step = found[label]
+            if type(known) is int and known == 0:
+                known = size  # NumPy takes a 0 for a size that it has not seen yet
             if known is not size and type(known) is int and type(size) is int and known != size:
                 raise ValueError(
                     f"dimensions in operand for collapsing index {label!r} don't match "
