@@ -30,10 +30,12 @@ from gpuops.xp import (
     manipulation,
     norms,
     products,
+    robust,
     searching,
     sets,
     sorting,
     statistics,
+    tables,
     utility,
 )
 from gpuops.xp import fft as fft
@@ -45,6 +47,7 @@ from gpuops.xp.dtypes import DTYPES, can_cast, finfo, iinfo, isdtype, result_typ
 from gpuops.xp.functions import FUNCTIONS
 from gpuops.xp.inspection import namespace_info
 from gpuops.xp.names import ALIASES, STANDARD
+from gpuops.xp.shorthands import SHORTHANDS
 
 __array_api_version__ = "2024.12"
 __array_namespace_info__ = namespace_info
@@ -67,10 +70,12 @@ CHAPTERS = (
     manipulation,
     norms,
     products,
+    robust,
     searching,
     sets,
     sorting,
     statistics,
+    tables,
     utility,
 )
 """The modules whose rows make up the namespace."""
@@ -79,6 +84,7 @@ _NAMED = {
     **DTYPES,
     **COMPOSITES,
     **FUNCTIONS,
+    **SHORTHANDS,
     "can_cast": can_cast,
     "finfo": finfo,
     "iinfo": iinfo,
@@ -90,9 +96,13 @@ _NAMED = {
 def _public(name: str) -> Any:
     """A function, or a dtype, of the namespace; None if there is none of that name."""
     name = ALIASES.get(name, name)
-    if name in _NAMED:
-        return _NAMED[name]
     row = ROWS.get(name)
+    if name in _NAMED:
+        found = _NAMED[name]
+        if row is not None:
+            # As the functions that are made from a schema have them.
+            found.operator, found.row = row.operator, row
+        return found
     if row is None or name.startswith(("linalg_", "fft_")):
         return None
     return row.function
