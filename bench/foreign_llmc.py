@@ -14,7 +14,6 @@ I4, F4, I8, U8 = np.int32, np.float32, np.int64, np.uint64
 
 # Most files choose bfloat16 by this line; without it their floatX is float.
 IN_FLOAT = ("#define ENABLE_BF16",)
-NULL = U8(0)
 
 
 def of(name: str, **facts: object) -> Cases:
