@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpuops import ops as ops
 from gpuops.annotations import Array, DType, Scalar
+from gpuops.batching import VmapInfo
 from gpuops.debug import debug
 from gpuops.devices import Device, device_of
 from gpuops.dispatch import register_wrapper
@@ -21,6 +22,7 @@ from gpuops.effects import EffectType, register_effect
 from gpuops.errors import (
     AliasError,
     ArgumentError,
+    BatchDimensionError,
     DeadObjectError,
     DeviceError,
     DynamicShapeError,
@@ -38,6 +40,8 @@ from gpuops.errors import (
     OpaqueTypeError,
     OperatorNotFoundError,
     OverloadError,
+    PerformanceWarning,
+    RandomnessError,
     RegistrationError,
     ReturnError,
     SchemaError,
@@ -47,6 +51,7 @@ from gpuops.errors import (
     TraceError,
     UnknownSizeError,
     UsageError,
+    VmapError,
 )
 from gpuops.infer import infer_schema
 from gpuops.library import Library
@@ -60,6 +65,7 @@ from gpuops.op import (
     operators,
     register_fake,
     register_kernel,
+    register_vmap,
 )
 from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaque_type
 from gpuops.packs import load_packs
@@ -79,6 +85,7 @@ if TYPE_CHECKING:
     from gpuops import xp as xp
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
     from gpuops.transforms.trace import Graph, trace
+    from gpuops.transforms.vmap import vmap
 
 __version__ = "0.1.0"
 
@@ -93,6 +100,7 @@ _LAZY = {
     "get_ctx": "gpuops.transforms.fake",
     "random": "gpuops.random",
     "trace": "gpuops.transforms.trace",
+    "vmap": "gpuops.transforms.vmap",
 }
 
 
@@ -119,6 +127,7 @@ __all__ = [
     "AliasError",
     "ArgumentError",
     "Array",
+    "BatchDimensionError",
     "CustomOp",
     "DType",
     "DeadObjectError",
@@ -149,6 +158,8 @@ __all__ = [
     "OperatorNotFoundError",
     "OverloadError",
     "Parameter",
+    "PerformanceWarning",
+    "RandomnessError",
     "Registration",
     "RegistrationError",
     "Return",
@@ -164,6 +175,8 @@ __all__ = [
     "UsageError",
     "TraceError",
     "UnknownSizeError",
+    "VmapError",
+    "VmapInfo",
     "array_version",
     "asarray",
     "cuda",
@@ -191,9 +204,11 @@ __all__ = [
     "register_fake",
     "register_kernel",
     "register_opaque_type",
+    "register_vmap",
     "register_wrapper",
     "set_kernel_enabled",
     "set_payload",
     "trace",
+    "vmap",
     "xp",
 ]

@@ -17,6 +17,7 @@ from typing import Any
 __all__ = [
     "AliasError",
     "ArgumentError",
+    "BatchDimensionError",
     "DeadObjectError",
     "DeviceError",
     "DynamicShapeError",
@@ -35,6 +36,8 @@ __all__ = [
     "OpaqueTypeError",
     "OperatorNotFoundError",
     "OverloadError",
+    "PerformanceWarning",
+    "RandomnessError",
     "RegistrationError",
     "ReturnError",
     "SchemaError",
@@ -44,6 +47,7 @@ __all__ = [
     "TraceError",
     "UnknownSizeError",
     "UsageError",
+    "VmapError",
     "caller_location",
     "closest",
     "describe",
@@ -142,6 +146,22 @@ class UnknownSizeError(GpuopsError, RuntimeError):
 
 class SymbolsNotInstalledError(GpuopsError, ImportError):
     """Symbolic sizes need SymPy, which is not installed."""
+
+
+class VmapError(GpuopsError, RuntimeError, ValueError, TypeError):
+    """`vmap` cannot batch a function, or a batching rule returned what it may not."""
+
+
+class BatchDimensionError(VmapError, IndexError):
+    """An array has no such axis to batch along, or has no room for one there."""
+
+
+class RandomnessError(VmapError):
+    """An operator draws random numbers in a `vmap` that does not say what that means."""
+
+
+class PerformanceWarning(UserWarning):
+    """Something is right and slower than it has to be."""
 
 
 class TraceError(GpuopsError, RuntimeError):
