@@ -30,6 +30,7 @@ from gpuops.errors import (
     ExternalObjectError,
     FakeContextError,
     FakeDataError,
+    FakeIndexError,
     FakeMixError,
     GpuopsError,
     GraphError,
@@ -81,8 +82,8 @@ if TYPE_CHECKING:
     from gpuops import cuda as cuda
     from gpuops import external_objects as external_objects
     from gpuops import random as random
-    from gpuops.cuda.transfer import asarray as asarray
     from gpuops import xp as xp
+    from gpuops.cuda.transfer import asarray as asarray
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
     from gpuops.transforms.trace import Graph, trace
     from gpuops.transforms.vmap import vmap
@@ -140,6 +141,7 @@ __all__ = [
     "FakeArray",
     "FakeContextError",
     "FakeDataError",
+    "FakeIndexError",
     "FakeMixError",
     "FakeMode",
     "GpuopsError",

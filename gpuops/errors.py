@@ -25,6 +25,7 @@ __all__ = [
     "ExternalObjectError",
     "FakeContextError",
     "FakeDataError",
+    "FakeIndexError",
     "FakeMixError",
     "GpuopsError",
     "GraphError",
@@ -118,6 +119,10 @@ class NoKernelError(GpuopsError, NotImplementedError):
 
 class NoFakeError(GpuopsError, RuntimeError):
     """An operator was called with fakes and has no fake kernel."""
+
+
+class FakeIndexError(GpuopsError, IndexError):
+    """An index of a fake array is out of bounds, or a mask has another shape than the array."""
 
 
 class FakeMixError(GpuopsError, RuntimeError, TypeError):

@@ -31,6 +31,7 @@ from gpuops.errors import DeadObjectError, ExternalObjectError, UsageError, desc
 __all__ = [
     "Snapshot",
     "construct_external_object",
+    "expect",
     "get_external_object_by_index",
     "has_user_objects",
     "hold",
@@ -149,6 +150,15 @@ def store_user_object_weakrefs(*objects: Any) -> None:
     name = "store_user_object_weakrefs"
     entries = {i: _entry(o, f"{name}: object {i}", "", keep=False) for i, o in enumerate(objects)}
     _replace(entries, len(objects))
+
+
+def expect(construct_fn: Callable[[], Any], source: str = "") -> int:
+    """An index for an object that is only made later, by `construct_external_object`.
+
+    Returns:
+        The index, as from `register_user_object`.
+    """
+    return _add(_Entry(lambda: None, None, source, "not made yet", construct_fn))
 
 
 def hold(*objects: Any) -> None:

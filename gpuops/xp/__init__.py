@@ -19,12 +19,14 @@ import numpy as np
 
 from gpuops.transforms.array_methods import provide_namespace
 from gpuops.xp import (
+    conversion,
     creation,
     decompositions,
     elementwise,
     extras,
     fourier,
     indexing,
+    joining,
     manipulation,
     norms,
     products,
@@ -54,12 +56,14 @@ newaxis = None
 pi = np.pi
 
 CHAPTERS = (
+    conversion,
     creation,
     decompositions,
     elementwise,
     extras,
     fourier,
     indexing,
+    joining,
     manipulation,
     norms,
     products,

@@ -7,7 +7,7 @@ from typing import Any
 
 from gpuops.xp import fourier
 from gpuops.xp._row import ROWS
-from gpuops.xp.manipulation import roll
+from gpuops.xp.joining import roll
 
 __all__ = [
     *fourier.TRANSFORMS,

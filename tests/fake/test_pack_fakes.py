@@ -31,7 +31,8 @@ def agrees(fake: Any, real: np.ndarray) -> None:
             assert size == true
     assert fake.flags.c_contiguous and fake.flags.owndata and fake.flags.writeable
     assert fake.device == "cpu"
-    if not any(isinstance(size, SymInt) for size in fake.shape):
+    # The strides of an array without elements lead nowhere, and kernels differ in them.
+    if real.size and not any(isinstance(size, SymInt) for size in fake.shape):
         assert fake.strides == real.strides
 
 

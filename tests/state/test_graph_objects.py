@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import types
 import weakref
 from dataclasses import dataclass
 from enum import Enum
@@ -420,6 +421,19 @@ def test_only_objects_that_are_still_used_are_looked_up() -> None:
     assert graph.externals[0].index == 0
     graph(X)
     assert len(kept.calls) == 1 and not dropped.calls
+
+
+def test_objects_in_modules_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    outer, module = types.ModuleType("package"), types.ModuleType("package.module")
+    outer.module, module.HANDLE = module, Counter()  # type: ignore[attr-defined]
+    monkeypatch.setitem(globals(), "package", outer)
+    graph = trace(lambda x: ops.note(package.module.HANDLE, x), "fake")(X)  # noqa: F821
+    local = trace(lambda x: ops.note(module.HANDLE, x), "fake")(X)
+    assert [e.source.text for e in local.externals] == ["L['module'].HANDLE"]
+    assert [e.source.text for e in graph.externals] == ["G['package'].module.HANDLE"]
+    module.HANDLE = None  # type: ignore[attr-defined]
+    with pytest.raises(gpuops.DeadObjectError, match=r"G\['package'\].module.HANDLE"):
+        graph(X)
 
 
 # Y8

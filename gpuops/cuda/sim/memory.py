@@ -247,7 +247,11 @@ class Memory:
             units = region.units(access)
             if at.__class__ is np.ndarray and moved:
                 at, units = _moved(at, units, moved, access)
-            self._put(access, some, units, at, mine)
+            try:
+                self._put(access, some, units, at, mine)
+            except Overwrite as lost:
+                lost.where = region.place(lost.unit * access.bytes + max(moved, 0))
+                raise
 
     def note(
         self,
@@ -281,7 +285,7 @@ class Memory:
                 at = int(at)
                 if many and value.__class__ is np.ndarray:
                     column[at] = value[-1]
-                    self._overwritten(access, lanes, column[at].tobytes(), value)
+                    self._overwritten(access, lanes, at, column[at].tobytes(), value)
                 else:
                     column[at] = value
                 continue
@@ -292,16 +296,16 @@ class Memory:
                 if access.checked and lost.any():
                     self._lost(access, lanes, at, lost)
 
-    def _overwritten(self, access: Access, lanes: Lanes, last: bytes, value: Any) -> None:
+    def _overwritten(self, access: Access, lanes: Lanes, at: int, last: bytes, value: Any) -> None:
         kept = np.frombuffer(last, _BITS[access.size])[0]
         lost = value.view(_BITS[access.size]) != kept
         if access.checked and lost.any():
-            self._lost(access, lanes, np.zeros(lanes.n, np.int64), lost)
+            self._lost(access, lanes, np.full(lanes.n, at), lost)
 
     def _lost(self, access: Access, lanes: Lanes, at: Any, lost: Any) -> None:
         k = int(np.argmax(lost))
         other = int(np.flatnonzero(at == at[k])[-1])
-        raise Overwrite(access, int(lanes.index[k]), int(lanes.index[other]))
+        raise Overwrite(access, int(lanes.index[k]), int(lanes.index[other]), int(at[k]))
 
     def read_only(self, access: Access, region: Any, lanes: Lanes) -> None:
         """Refuse a write."""
@@ -332,11 +336,16 @@ class Overwrite(Exception):
         access: the instruction.
         lane: whose value was lost.
         other: whose value stayed.
+        unit: where, in units of the access.
+
+    Attributes:
+        where: the same in words.
     """
 
-    def __init__(self, access: Access, lane: int, other: int) -> None:
+    def __init__(self, access: Access, lane: int, other: int, unit: int) -> None:
         super().__init__("different values")
-        self.access, self.lane, self.other = access, lane, other
+        self.access, self.lane, self.other, self.unit = access, lane, other, unit
+        self.where = ""
 
 
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from gpuops.transforms.trace.structure import Path
 
 __all__ = [
     "ClosedValue",
+    "Created",
     "Expected",
     "External",
     "Member",
@@ -136,6 +138,23 @@ class External:
 
 
 @dataclass(eq=False, slots=True)
+class Created:
+    """An opaque object that the traced function made, and that the graph makes anew.
+
+    Attributes:
+        name: its name in the code.
+        index: its index in the table of external objects while the graph runs.
+        construct: makes one.
+        meta: its type, as schemas spell it.
+    """
+
+    name: str
+    index: int
+    construct: Callable[[], Any]
+    meta: str
+
+
+@dataclass(eq=False, slots=True)
 class Member:
     """An opaque object that is a member of another one in the graph."""
 
@@ -198,9 +217,12 @@ class Objects:
         self._name = name
         self.inputs: list[ObjectInput] = []
         self.externals: list[External] = []
+        self.created: list[Created] = []
         self.values: list[ClosedValue] = []
         # id of a fake or of a real object -> it, and what it is in the graph.
         self._owners: dict[int, tuple[Any, Any]] = {}
+        # The stream that was the current one before the function began.
+        self._outer = _streams().outer_stream() if _streams() else None
         self._sourced: dict[int, Any] = {}
 
     def add_input(self, name: str, path: Path, value: Any) -> FakeOpaque:
@@ -209,7 +231,18 @@ class Objects:
         made = ObjectInput(self._name(name), path, _expected(real_of(value)))
         self.inputs.append(made)
         self._owners[id(fake)] = (fake, made)
+        # A stream that is entered comes back as itself, from `current_stream`.
+        self._owners.setdefault(id(real_of(value)), (real_of(value), made))
         return fake
+
+    def add_created(self, value: Any, construct: Callable[[], Any]) -> None:
+        """Note that the traced function has just made an object, which the graph can make too."""
+        info = opaque_info(type(value))
+        assert info is not None
+        name = self._name(info.name.rpartition(".")[2].lower())
+        made = Created(name, len(self.created), construct, info.name)
+        self.created.append(made)
+        self._owners[id(value)] = (value, made)
 
     def owner(self, value: Any) -> Any:
         """What a reference object, or the fake of one, is in the graph.
@@ -232,8 +265,12 @@ class Objects:
     def _external(self, value: Any) -> External:
         source = find_source(self._fn, value)
         if source is None:
+            source = _current_stream(value, self._outer)
+        if source is None:
             _fail_created(value)
         wanted = source.text.rpartition("['")[2].partition("'")[0]
+        if source.text == CURRENT_STREAM:
+            wanted = "caller_stream"
         name = self._name(wanted if wanted.isidentifier() else "external")
         found = External(name, len(self.externals), source, _expected(value))
         self.externals.append(found)
@@ -258,8 +295,27 @@ class Objects:
             reads.reset(token)
             for real, name, value in seen:
                 for known, owner in list(self._owners.values()):
-                    if real_of(known) is real and not isinstance(owner, Member):
+                    if real_of(known) is real and isinstance(owner, (ObjectInput, External)):
                         owner.expected.reads.setdefault(name, value)
+
+
+CURRENT_STREAM = "current_stream()"
+
+
+def _streams() -> Any:
+    """The module of streams, if anybody has imported it."""
+    return sys.modules.get("gpuops.cuda.streams")
+
+
+def _current_stream(value: Any, outer: Any) -> Source | None:
+    """The source of the stream that is the current one around a traced function, or its graph."""
+    streams = _streams()
+    if streams is None or not isinstance(value, streams.Stream):
+        return None
+    # The default stream may have been asked for by the function itself, for the first time.
+    if value is not outer and not (outer is None and value is streams.current_stream()):
+        return None
+    return Source(CURRENT_STREAM, (lambda _: streams.current_stream(),))
 
 
 def _expected(value: Any) -> Expected:
@@ -278,8 +334,10 @@ def _fail_created(value: Any) -> NoReturn:
 
 
 @contextmanager
-def in_table(externals: list[External]) -> Iterator[None]:
+def in_table(externals: list[External], created: list[Created] | None = None) -> Iterator[None]:
     """Make a graph's external objects the table of this thread in the block.
+
+    Behind those that it finds there is room for those that it makes.
 
     Raises:
         DeadObjectError, GraphError: as `External.find` does.
@@ -287,6 +345,8 @@ def in_table(externals: list[External]) -> Iterator[None]:
     found = [external.find() for external in externals]
     saved = external_objects.snapshot()
     external_objects.hold(*found)
+    for made in created or ():
+        external_objects.expect(made.construct, f"{made.name}, made in the graph")
     try:
         yield
     finally:
