@@ -19,6 +19,8 @@ __all__ = ["VMAP", "VmapInfo", "register_vmap"]
 VMAP = "vmap"
 """The token of batching rules."""
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class VmapInfo:
@@ -33,7 +35,7 @@ class VmapInfo:
 
     batch_size: int
     randomness: str
-    keyword_in_dims: Mapping[str, Any] = field(default=MappingProxyType({}))
+    keyword_in_dims: Mapping[str, Any] = field(default_factory=lambda: _NONE)
 
 
 def register_vmap(operator: Operator, function: Callable[..., Any]) -> Registration:

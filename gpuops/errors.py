@@ -28,16 +28,19 @@ __all__ = [
     "FakeIndexError",
     "FakeMixError",
     "GpuopsError",
+    "GradientError",
     "GraphError",
     "Location",
     "MutationError",
     "NoFakeError",
+    "NoGradientError",
     "NoKernelError",
     "OpaqueAccessError",
     "OpaqueTypeError",
     "OperatorNotFoundError",
     "OverloadError",
     "PerformanceWarning",
+    "PytreesNotInstalledError",
     "RandomnessError",
     "RegistrationError",
     "ReturnError",
@@ -167,6 +170,25 @@ class RandomnessError(VmapError):
 
 class PerformanceWarning(UserWarning):
     """Something is right and slower than it has to be."""
+
+
+class PytreesNotInstalledError(GpuopsError, ImportError):
+    """Gradients and batching need optree, which is not installed."""
+
+
+class NoGradientError(GpuopsError, NotImplementedError):
+    """A gradient goes through an operator for which none is registered.
+
+    It is a `RuntimeError` too, as every `NotImplementedError` is.
+    """
+
+
+class GradientError(GpuopsError, RuntimeError, TypeError, ValueError):
+    """A gradient is not what it has to be: by number, structure, type or shape.
+
+    Also for what cannot be differentiated: a saved array that was written to, a second pass over a
+    graph that was freed.
+    """
 
 
 class TraceError(GpuopsError, RuntimeError):
