@@ -50,8 +50,9 @@ def vecdot(operator: Operator) -> Rule:
     one_by_one, call = loop(operator), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x1: Any, x2: Any, axis: int = -1) -> Any:
+        in_dims = in_dims[:2]
         if not all(logical_ndim(x, d) for x, d in zip((x1, x2), in_dims, strict=True)):
-            return one_by_one(info, in_dims, x1, x2, axis)
+            return one_by_one(info, (*in_dims, None), x1, x2, axis)
         if axis == -1:
             return call(*aligned((x1, x2), in_dims), -1), 0
         given = [with_batch(x, d, info.batch_size) for x, d in zip((x1, x2), in_dims, strict=True)]

@@ -37,11 +37,11 @@ def over_axes(operator: Operator) -> Rule:
 
 @rule("linalg_vector_norm")
 def vector_norm(operator: Operator) -> Rule:
-    """Of the elements in one axis, since NumPy's takes no empty tuple of axes."""
+    """Without axes of the flat element: NumPy's takes no axes of an array without any."""
     reduce, call = over_axes(operator), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x: Any, axis: Any, **options: Any) -> Any:
-        if axis is not None and len(axis):
+        if axis is not None:
             return reduce(info, in_dims, x, axis, **options)
         ndim = len(x.shape) - 1
         out = call(flat(x, in_dims[0]), [1], **{**options, "keepdims": False})
