@@ -13,6 +13,7 @@ from gpuops.registry import Operator
 from gpuops.symbols import broadcast_shapes
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.fake import FakeArray
+from gpuops.transforms.levels import nested_types
 from gpuops.transforms.vmap.axes import aligned, front, insert_axes, logical_ndim, with_batch
 from gpuops.transforms.vmap.loop import loop
 from gpuops.xp._axes import axis_of
@@ -78,11 +79,12 @@ def _is_mask(array: Any) -> bool:
 
 def _numbers_of(x: Any, size: Any) -> Any:
     """The numbers of the elements of a batch, as an array that can stand beside `x`."""
-    while hasattr(x, "dim") or type(x).__name__ == "DiffArray":
+    device = x.device if hasattr(x, "device") else device_of(x)
+    while type(x) in nested_types and not hasattr(x, "tracer"):
         x = x.value
     if type(x) is FakeArray:
         return x.new_empty((size,), "int64")
-    return xp.arange(size, device=x.device)
+    return xp.arange(size, device=device)
 
 
 def _with_masks_as_numbers(
