@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpuops import ops as ops
 from gpuops.annotations import Array, DType, Scalar
+from gpuops.batching import VmapInfo
 from gpuops.debug import debug
 from gpuops.devices import Device, device_of
 from gpuops.dispatch import register_wrapper
@@ -21,6 +22,7 @@ from gpuops.effects import EffectType, register_effect
 from gpuops.errors import (
     AliasError,
     ArgumentError,
+    BatchDimensionError,
     DeadObjectError,
     DeviceError,
     DynamicShapeError,
@@ -39,6 +41,8 @@ from gpuops.errors import (
     OpaqueTypeError,
     OperatorNotFoundError,
     OverloadError,
+    PerformanceWarning,
+    RandomnessError,
     RegistrationError,
     ReturnError,
     SchemaError,
@@ -48,6 +52,7 @@ from gpuops.errors import (
     TraceError,
     UnknownSizeError,
     UsageError,
+    VmapError,
 )
 from gpuops.infer import infer_schema
 from gpuops.library import Library
@@ -61,6 +66,7 @@ from gpuops.op import (
     operators,
     register_fake,
     register_kernel,
+    register_vmap,
 )
 from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaque_type
 from gpuops.packs import load_packs
@@ -80,6 +86,7 @@ if TYPE_CHECKING:
     from gpuops.cuda.transfer import asarray as asarray
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
     from gpuops.transforms.trace import Graph, trace
+    from gpuops.transforms.vmap import vmap
 
 __version__ = "0.1.0"
 
@@ -94,6 +101,7 @@ _LAZY = {
     "get_ctx": "gpuops.transforms.fake",
     "random": "gpuops.random",
     "trace": "gpuops.transforms.trace",
+    "vmap": "gpuops.transforms.vmap",
 }
 
 
@@ -120,6 +128,7 @@ __all__ = [
     "AliasError",
     "ArgumentError",
     "Array",
+    "BatchDimensionError",
     "CustomOp",
     "DType",
     "DeadObjectError",
@@ -151,6 +160,8 @@ __all__ = [
     "OperatorNotFoundError",
     "OverloadError",
     "Parameter",
+    "PerformanceWarning",
+    "RandomnessError",
     "Registration",
     "RegistrationError",
     "Return",
@@ -166,6 +177,8 @@ __all__ = [
     "UsageError",
     "TraceError",
     "UnknownSizeError",
+    "VmapError",
+    "VmapInfo",
     "array_version",
     "asarray",
     "cuda",
@@ -193,9 +206,11 @@ __all__ = [
     "register_fake",
     "register_kernel",
     "register_opaque_type",
+    "register_vmap",
     "register_wrapper",
     "set_kernel_enabled",
     "set_payload",
     "trace",
+    "vmap",
     "xp",
 ]

@@ -17,6 +17,7 @@ from typing import Any
 __all__ = [
     "AliasError",
     "ArgumentError",
+    "BatchDimensionError",
     "DeadObjectError",
     "DeviceError",
     "DynamicShapeError",
@@ -27,15 +28,20 @@ __all__ = [
     "FakeIndexError",
     "FakeMixError",
     "GpuopsError",
+    "GradientError",
     "GraphError",
     "Location",
     "MutationError",
     "NoFakeError",
+    "NoGradientError",
     "NoKernelError",
     "OpaqueAccessError",
     "OpaqueTypeError",
     "OperatorNotFoundError",
     "OverloadError",
+    "PerformanceWarning",
+    "PytreesNotInstalledError",
+    "RandomnessError",
     "RegistrationError",
     "ReturnError",
     "SchemaError",
@@ -45,6 +51,7 @@ __all__ = [
     "TraceError",
     "UnknownSizeError",
     "UsageError",
+    "VmapError",
     "caller_location",
     "closest",
     "describe",
@@ -147,6 +154,41 @@ class UnknownSizeError(GpuopsError, RuntimeError):
 
 class SymbolsNotInstalledError(GpuopsError, ImportError):
     """Symbolic sizes need SymPy, which is not installed."""
+
+
+class VmapError(GpuopsError, RuntimeError, ValueError, TypeError):
+    """`vmap` cannot batch a function, or a batching rule returned what it may not."""
+
+
+class BatchDimensionError(VmapError, IndexError):
+    """An array has no such axis to batch along, or has no room for one there."""
+
+
+class RandomnessError(VmapError):
+    """An operator draws random numbers in a `vmap` that does not say what that means."""
+
+
+class PerformanceWarning(UserWarning):
+    """Something is right and slower than it has to be."""
+
+
+class PytreesNotInstalledError(GpuopsError, ImportError):
+    """Gradients and batching need optree, which is not installed."""
+
+
+class NoGradientError(GpuopsError, NotImplementedError):
+    """A gradient goes through an operator for which none is registered.
+
+    It is a `RuntimeError` too, as every `NotImplementedError` is.
+    """
+
+
+class GradientError(GpuopsError, RuntimeError, TypeError, ValueError):
+    """A gradient is not what it has to be: by number, structure, type or shape.
+
+    Also for what cannot be differentiated: a saved array that was written to, a second pass over a
+    graph that was freed.
+    """
 
 
 class TraceError(GpuopsError, RuntimeError):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from gpuops.devices import check_device_type
+from gpuops.batching import register_vmap
 from gpuops.errors import (
     Location,
     RegistrationError,
@@ -206,6 +207,13 @@ class Library:
         """Register the fake kernel of an operator of the namespace; see `gpuops.register_fake`."""
         operator = self._resolve(op)
         return self.own(register_fake(operator, fn, allow_override=allow_override))
+
+    def register_vmap(
+        self, op: str | Operator | Callable[..., Any], fn: Callable[..., Any]
+    ) -> Registration:
+        """Register the batching rule of an operator of the namespace; see `gpuops.register_vmap`."""
+        operator = self._resolve(op)
+        return self.own(register_vmap(operator, fn))
 
     def fallback(self, fn: Callable[..., Any], device_type: str | None = None) -> Registration:
         """Serve calls for which no kernel is registered, as ``fn(operator, *args, **kwargs)``.

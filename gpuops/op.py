@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from gpuops import infer, register
+from gpuops import batching, infer, register
 from gpuops.errors import (
     SchemaError,
     UsageError,
@@ -31,6 +31,7 @@ __all__ = [
     "operators",
     "register_fake",
     "register_kernel",
+    "register_vmap",
 ]
 
 P = ParamSpec("P")
@@ -74,6 +75,13 @@ class CustomOp(Protocol[P, R_co]):
     def register_fake(self, fn: F, /, *, allow_override: bool = True) -> F: ...
     def register_fake(self, fn: Any = None, /, *, allow_override: bool = True) -> Any:
         """See `gpuops.register_fake`."""
+
+    @overload
+    def register_vmap(self, fn: None = None, /) -> Callable[[F], F]: ...
+    @overload
+    def register_vmap(self, fn: F, /) -> F: ...
+    def register_vmap(self, fn: Any = None, /) -> Any:
+        """See `gpuops.register_vmap`."""
 
     def set_kernel_enabled(
         self, device_type: str | None, enabled: bool = True
@@ -293,6 +301,7 @@ def _finish_call(operator: Operator, function: Callable[..., Any]) -> Callable[.
     methods = _Methods(operator)
     call.register_kernel = methods.register_kernel
     call.register_fake = methods.register_fake
+    call.register_vmap = methods.register_vmap
     call.set_kernel_enabled = methods.set_kernel_enabled
     return operator.call
 
@@ -312,6 +321,13 @@ class _Methods:
         if fn is None:
             return lambda function: self.register_fake(function, allow_override=allow_override)
         register_fake(self.operator, fn, allow_override=allow_override)
+        return fn
+
+    def register_vmap(self, fn: Any = None, /) -> Any:
+        """Register the batching rule; returns the function, for use as a decorator."""
+        if fn is None:
+            return self.register_vmap
+        register_vmap(self.operator, fn)
         return fn
 
     def set_kernel_enabled(
@@ -486,6 +502,58 @@ def register_fake(
         if lib is not None:
             return lib.register_fake(operator, function, allow_override=allow_override)
         return register.register_fake(operator, function, allow_override=allow_override)
+
+    if func is not None:
+        return add(func)
+
+    def decorate(function: F) -> F:
+        add(function)
+        return function
+
+    return decorate
+
+
+def register_vmap(op: OpLike, func: Any = None, /, *, lib: Library | None = None) -> Any:
+    """Register the batching rule of an operator: how `gpuops.vmap` runs it for a whole batch.
+
+    Args:
+        op: the operator, or its name.
+        func: called as ``func(info, in_dims, *args, **kwargs)`` when `vmap` meets the operator with
+            at least one batched argument. `info` is a `VmapInfo`, `in_dims` has for each positional
+            argument the axis that the batch is along, or None where it has none (for a list of
+            arrays, a list of these). The arguments are whole batches. It returns ``(output,
+            out_dims)``: for each output where its batch axis is, or None for one that is the same
+            for every element; one int or None stands for all outputs. Without it, a decorator is
+            returned.
+        lib: the library that the registration lives in.
+
+    Returns:
+        A handle that undoes it; in decorator form the function. A second registration replaces the
+        first.
+
+    Raises:
+        OperatorNotFoundError: there is no such operator.
+        UsageError: `func` is not callable.
+        RegistrationError: it cannot take the operator's arguments behind ``info`` and ``in_dims``.
+
+    >>> import numpy as np, gpuops
+    >>> @gpuops.custom_op("demo_vmap::total", mutates_args=())
+    ... def total(x: gpuops.Array) -> gpuops.Array:
+    ...     return np.asarray(x.sum())
+    >>> @register_vmap(total)
+    ... def _(info, in_dims, x):
+    ...     axes = [axis for axis in range(x.ndim) if axis != in_dims[0]]
+    ...     return gpuops.xp.sum(x, axis=axes), 0
+    >>> gpuops.vmap(total)(np.ones((2, 3)))
+    array([3., 3.])
+    >>> total.undo()
+    """
+    operator = as_operator(op)
+
+    def add(function: Any) -> Registration:
+        if lib is not None:
+            return lib.register_vmap(operator, function)
+        return batching.register_vmap(operator, function)
 
     if func is not None:
         return add(func)

@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from gpuops.batching import VMAP
 from gpuops.transforms.array_methods import provide_namespace
+from gpuops.transforms.providers import provide_rules
 from gpuops.xp import (
     conversion,
     creation,
@@ -125,3 +127,4 @@ def __dir__() -> list[str]:
 __all__ = [*__dir__()]  # noqa: PLE0604, RUF100
 
 provide_namespace(sys.modules[__name__])
+provide_rules("xp", VMAP, "gpuops.xp.batching")

@@ -27,6 +27,8 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from gpuops.cuda.transfer import namespace
+from gpuops.devices import simulated_kind
 from gpuops.errors import location_of
 from gpuops.register import make_operator
 from gpuops.registry import Kernel, Operator, Registration, registry
@@ -173,14 +175,21 @@ def _bound(kernel: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[...
         return out if type(out) is np.ndarray else _as_arrays(out)
 
     def on_cupy(*args: Any, **kwargs: Any) -> Any:
-        # A CUDA kernel is only chosen for CuPy's arrays, or for a device that somebody asked for.
-        return kernel(sys.modules.get("cupy") or importlib.import_module("cupy"), *args, **kwargs)
+        return kernel(_device_library(), *args, **kwargs)
 
     for function in (on_numpy, on_cupy):
         function.__name__ = kernel.__name__
         function.__qualname__ = kernel.__qualname__
         function.__module__ = kernel.__module__
     return on_numpy, on_cupy
+
+
+def _device_library() -> Any:
+    """The library of the arrays that a CUDA kernel gets: CuPy, or what a simulated GPU has."""
+    if simulated_kind.get() is not None:
+        return namespace("cuda")
+    # A CUDA kernel is only chosen for CuPy's arrays, or for a device that somebody asked for.
+    return sys.modules.get("cupy") or importlib.import_module("cupy")
 
 
 def _as_arrays(out: Any) -> Any:

@@ -1,0 +1,107 @@
+"""Gradient formulas: what `register_autograd` checks and puts into the rule table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gpuops.errors import Location, RegistrationError, UsageError, caller_location, describe
+from gpuops.errors import location_of as location_of_function
+from gpuops.infer import signature_of
+from gpuops.registry import Operator, Registration, registry
+from gpuops.tags import Tag
+
+__all__ = ["AUTOGRAD", "Formula", "register_autograd"]
+
+AUTOGRAD = "autograd"
+"""The rule token of gradients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A gradient as users write it.
+
+    Attributes:
+        backward: takes ``ctx`` and a gradient per output, returns one per input.
+        setup_context: keeps in ``ctx`` what `backward` needs; None if it needs nothing.
+        location: where `backward` was written.
+    """
+
+    backward: Callable[..., Any]
+    setup_context: Callable[..., Any] | None
+    location: Location
+
+
+def register_autograd(
+    operator: Operator,
+    backward: Callable[..., Any],
+    *,
+    setup_context: Callable[..., Any] | None = None,
+) -> Registration:
+    """Register the gradient formula of an operator; see `gpuops.register_autograd`.
+
+    Raises:
+        UsageError: `backward` or `setup_context` is not callable.
+        RegistrationError: the operator mutates, or returns a view or nothing; or a function does
+            not take what it will be given.
+    """
+    where = f"register_autograd({operator.qualname})"
+    _check_functional(operator)
+    if not callable(backward):
+        raise UsageError(
+            f"{where}: backward is required to be a callable, got {describe(backward)}"
+        )
+    if setup_context is not None and not callable(setup_context):
+        raise UsageError(
+            f"{where}: setup_context is required to be a callable, got {describe(setup_context)}"
+        )
+    gradients = [f"grad_{index}" for index in range(len(operator.schema.returns))]
+    _check_takes(where, "backward", backward, ["ctx", *gradients], [])
+    if setup_context is not None:
+        names = ["ctx", "inputs", "output"]
+        if operator.schema.keyword_only:
+            names.insert(2, "keyword_only_inputs")
+        _check_takes(where, "setup_context", setup_context, [], names)
+    location = location_of_function(backward) or caller_location()
+    return registry.add_rule(operator, AUTOGRAD, Formula(backward, setup_context, location))
+
+
+def _check_functional(operator: Operator) -> None:
+    if Tag.out in operator.tags:
+        raise RegistrationError(
+            f"Out variants do not support autograd: {operator.qualname} writes its result to an "
+            f"argument. Declared as {operator.declaration}"
+        )
+    if operator.schema.is_functional:
+        return
+    if operator.schema.mutated:
+        why = f"it mutates {', '.join(map(repr, operator.schema.mutated))}"
+    elif not operator.schema.returns:
+        why = "it returns nothing"
+    else:
+        why = "it returns a view of an argument"
+    raise RegistrationError(
+        f"Cannot register autograd formula for non-functional operator {operator.qualname}: {why}. "
+        f"Declared as {operator.declaration}"
+    )
+
+
+def _check_takes(
+    where: str, what: str, function: Callable[..., Any], by_position: list[str], by_name: list[str]
+) -> None:
+    try:
+        signature = signature_of(function)
+    except ValueError:
+        # Compiled functions need not tell their signature; the first call will.
+        return
+    try:
+        signature.bind(*by_position, **dict.fromkeys(by_name))
+    except TypeError as error:
+        taken = ", ".join(by_position or by_name)
+        how = "by position" if by_position else "by name"
+        place = location_of_function(function) or caller_location()
+        raise RegistrationError(
+            f"{where}: {what}{signature} at {place} cannot take its arguments, ({taken}) passed "
+            f"{how}: {error}"
+        ) from None

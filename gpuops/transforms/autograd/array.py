@@ -1,0 +1,177 @@
+"""`DiffArray`: an array whose operator calls are recorded for a reverse pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gpuops.devices import Device, device_of
+from gpuops.errors import GradientError
+from gpuops.symbols import product
+from gpuops.transforms.array_methods import ArrayMethods, xp
+
+if TYPE_CHECKING:
+    from gpuops.transforms.autograd.nodes import Node
+    from gpuops.transforms.autograd.tape import Tape
+
+__all__ = ["DiffArray"]
+
+
+class DiffArray(ArrayMethods):
+    """What a differentiated function gets for an array; `gpuops.grad` and its kin make them.
+
+    Attributes:
+        value: the array that it stands for: a real one, or a wrapper of another transformation.
+        transform: the `Tape` of the differentiation that it belongs to.
+        node: the call that it is an output of.
+        index: which output.
+        shared: whether it is a view of another, or another one of it.
+    """
+
+    __slots__ = ("__weakref__", "index", "node", "shared", "transform", "value")
+
+    __array_priority__ = 1002
+
+    def __init__(self, value: Any, transform: Tape, node: Node, index: int = 0) -> None:
+        self.value = value
+        self.transform = transform
+        self.node = node
+        self.index = index
+        self.shared = False
+
+    @property
+    def requires_grad(self) -> bool:
+        """True: an array that no argument's gradient depends on is not wrapped."""
+        return True
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The sizes."""
+        return tuple(self.value.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """The `numpy.dtype` of the elements."""
+        return self.value.dtype
+
+    @property
+    def device(self) -> Device:
+        """The `Device`."""
+        found = device_of(self.value)
+        return self.value.device if found is None else found  # type: ignore[no-any-return]
+
+    @property
+    def strides(self) -> tuple[Any, ...]:
+        """The steps in bytes from an element to the next along each axis."""
+        return tuple(self.value.strides)
+
+    @property
+    def flags(self) -> Any:
+        """Memory layout."""
+        return self.value.flags
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.value.shape)
+
+    @property
+    def size(self) -> Any:
+        """The number of elements."""
+        return product(self.value.shape)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per element."""
+        return int(self.value.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> Any:
+        """Bytes of all elements."""
+        return self.size * self.itemsize
+
+    def new_empty(self, shape: Any, dtype: Any = None, device: Any = None) -> Any:
+        """A new array of the same dtype and on the same device, unless others are given."""
+        dtype = self.dtype if dtype is None else dtype
+        return xp.empty(shape, dtype=dtype, device=self.device if device is None else device)
+
+    def __len__(self) -> int:
+        if not self.value.shape:
+            raise TypeError("len() of unsized object: the array has no axes")
+        return int(self.value.shape[0])
+
+    def __repr__(self) -> str:
+        return f"DiffArray({self.value!r}, depth={self.transform.depth})"
+
+    # -- arithmetic assignment ---------------------------------------------------------------------
+    # The array becomes the result; nothing is written to memory that a formula may have kept.
+
+    def _become(self, name: str, other: Any) -> DiffArray:
+        self.transform.check_may_change(self, f"xp::{name}")
+        out = getattr(xp, name)(self, other)
+        if out.shape != self.shape:
+            raise ValueError(
+                f"non-broadcastable output operand with shape {self.shape} doesn't match the "
+                f"broadcast shape {out.shape}"
+            )
+        out = xp.astype(out, self.dtype, copy=False)
+        self.value, self.node, self.index = out.value, out.node, out.index
+        return self
+
+    def __iadd__(self, other: Any) -> DiffArray:
+        return self._become("add", other)
+
+    def __isub__(self, other: Any) -> DiffArray:
+        return self._become("subtract", other)
+
+    def __imul__(self, other: Any) -> DiffArray:
+        return self._become("multiply", other)
+
+    def __itruediv__(self, other: Any) -> DiffArray:
+        return self._become("divide", other)
+
+    def __ipow__(self, other: Any) -> DiffArray:
+        return self._become("pow", other)
+
+    def __imatmul__(self, other: Any) -> DiffArray:
+        return self._become("matmul", other)
+
+    # -- data --------------------------------------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __complex__(self) -> complex:
+        return complex(self.value)
+
+    def item(self, *args: Any) -> Any:
+        """An element as a number, through which no gradient goes."""
+        return self.value.item(*args)
+
+    def tolist(self) -> Any:
+        """Nested lists of numbers, through which no gradient goes."""
+        return self.value.tolist()
+
+    def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> NoReturn:
+        _refuse(self, "a NumPy array was made of it")
+
+    def __index__(self) -> NoReturn:
+        raise TypeError("only integer arrays can be an index; gradients are of floats")
+
+    def __dlpack__(self, **kwargs: Any) -> NoReturn:
+        _refuse(self, "its data were exported")
+
+    __dlpack_device__ = __dlpack__
+
+
+def _refuse(array: DiffArray, what: str) -> NoReturn:
+    raise GradientError(
+        f"an array that is being differentiated would lose its gradient: {what} "
+        f"({array.dtype}, shape {array.shape}). Call operators or NumPy's functions on the array "
+        "itself; where its values alone are meant, compute in a block of gpuops.no_grad()"
+    )
