@@ -277,6 +277,18 @@ def test_padding_may_be_copied_but_not_used() -> None:
     refused(copy + "y[t] = z[t].pad;", "UNINITIALISED", "nobody has written", 10, before=before)
 
 
+def test_structures_by_value_may_be_filled_in_part() -> None:
+    before = (
+        "struct W { int size; int v[6]; };\n"
+        "__device__ __noinline__ int pick(W w, int k) { w.v[k & 1] += w.size; return w.v[k]; }"
+    )
+    body = "W w; w.size = 3; for (int i = 0; i < 3; ++i) w.v[x[i] % 6] = x[t + i];\nx[t] = pick(w, {});"
+    x = run(body.format("t % 3"), block=1, before=before)
+    assert x[0] == 3
+    error = refused(body.format("x[t] + 4"), "UNINITIALISED", "local", 2, block=1, before=before)
+    assert error.file == "k.cu"
+
+
 def test_bytes_on_which_a_result_depends() -> None:
     fill = "__shared__ __align__(4) {} s[8]; if (t < {}) s[t] = t;\n__syncthreads();\n"
     half = fill.format("short", 5) + "y[t] = ((int*)s)[t % 3] + 1;"

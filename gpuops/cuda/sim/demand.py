@@ -21,7 +21,10 @@ def demanded_bits(function: Function) -> dict[str, int]:
     """For each register the bits that matter, as a mask."""
     demand = dict.fromkeys(function.registers, 0)
     computed = {
-        name for x in function.code if not x.op.startswith("ld") for name in destinations(x, demand)
+        name
+        for x in function.code
+        if not x.op.startswith(("ld", "mov"))
+        for name in destinations(x, demand)
     }
     steps = [(x, destinations(x, demand)) for x in reversed(function.code)]
     changed = True

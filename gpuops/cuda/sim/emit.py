@@ -282,6 +282,9 @@ def _mov(b: Builder, x: Instruction) -> None:
                 b.write(part, f"{piece}.astype({narrow})", f"b{width}")
     else:
         b.move(destination, source, kind)
+        carried = b.program.carrier(destination)
+        if carried >= 0:
+            b.line(f"M.carry(L, {carried}, {b.program.carrier(source)})")
 
 
 def _cvta(b: Builder, x: Instruction) -> None:

@@ -12,8 +12,10 @@ from gpuops.cuda.sim.ptx import Instruction
 __all__ = ["EMITTERS", "mask_of"]
 
 
-def mask_of(x: Instruction) -> str | None:
+def mask_of(x: Instruction | None) -> str | None:
     """The operand that names the threads an instruction waits for; None if that is the warp."""
+    if x is None:
+        return None
     root = x.op.partition(".")[0]
     if root in ("shfl", "vote", "match", "redux") or "warp.sync" in x.op or root == "elect":
         return x.args[-1] if "sync" in x.op else None

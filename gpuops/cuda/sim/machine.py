@@ -119,6 +119,12 @@ class Machine:
             return None
         return out[0] if n == 1 else out
 
+    def carry(self, lanes: Lanes, register: int, source: int) -> None:
+        """A register that only carries bytes got the value of another such."""
+        written = self.memory.shared.written
+        if written is not None and written.copied is not None:
+            written.copied.move(register, source, lanes)
+
     def acquire(self, lanes: Lanes) -> None:
         """These threads have looked at what others may have signalled."""
         if self.clock.fences:

@@ -7,7 +7,6 @@ import linecache
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +33,7 @@ from gpuops.cuda.sim.flow import (
     Block,
     analyse,
     destinations,
+    registers_in,
     sources,
     without_guards,
 )
@@ -166,22 +166,35 @@ class Program:
             return {}  # nothing smaller than a word is written, so that words are whole
         return demanded_bits(self.function)
 
+    def carrier(self, register: str) -> int:
+        """The number of a register that only carries bytes, or -1."""
+        return self.numbers[register] if register in self._carriers else -1
+
     @cached_property
     def _carriers(self) -> set[str]:
-        """Registers that loads fill and only stores to shared or local memory read."""
-        loaded: set[str] = set()
-        other: set[str] = set()
-        for block in self.blocks:
-            for _, x in block.code:
-                copy = x.op.startswith(("ld.shared", "ld.local"))
-                (loaded if copy else other).update(destinations(x, self.numbers))
+        """Registers that loads fill and only stores to shared or local memory read.
+
+        Moves from one to another count as neither, such as those that pass structures by value.
+        """
+        found = set(self.function.registers)
+        code, names = self.function.code, self.numbers
+        steps = [(x, destinations(x, names), sources(x, names)) for x in code]
+        found -= {b.condition for b in self.blocks if b.condition is not None}
+        changed = True
+        while changed:
+            before = len(found)
+            for x, targets, inputs in steps:
+                if _is_move(x):
+                    if not (x.args[0] in found and x.args[1] in found):
+                        found -= {x.args[0], x.args[1]}
+                    continue
+                if not x.op.startswith(("ld.shared", "ld.local")):
+                    found.difference_update(targets)
                 if x.op.startswith(("st.shared", "st.local")):
-                    other.update(sources(replace(x, args=x.args[:1]), self.numbers))
-                else:
-                    other.update(sources(x, self.numbers))
-            if block.condition is not None:
-                other.add(block.condition)
-        return loaded - other
+                    inputs = registers_in(x.args[0], self.numbers)
+                found.difference_update(inputs)
+            changed = len(found) < before
+        return found
 
     @cached_property
     def grain(self) -> dict[str, int]:
@@ -226,6 +239,11 @@ class Program:
         """Bytes of the parameter block."""
         params = self.function.params
         return self.layout.params[params[-1].name] + params[-1].size if params else 0
+
+
+def _is_move(x: Instruction) -> bool:
+    """Whether an instruction moves one register's value to another."""
+    return x.op.startswith("mov.") and not any(a.startswith("{") for a in x.args)
 
 
 def _forget(files: list[str]) -> None:

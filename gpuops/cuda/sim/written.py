@@ -34,6 +34,11 @@ class Copied:
             self._unwritten[register] = np.zeros(self.lanes, bool)
         self._unwritten[register][lanes.index] = missing
 
+    def move(self, register: int, source: int, lanes: Lanes) -> None:
+        """A register got the value of another."""
+        missing = self.missing(source, lanes)
+        self.load(register, lanes, False if missing is None else missing)
+
     def missing(self, register: int, lanes: Lanes) -> Any:
         """For which threads the register's value was never written; None if for none."""
         found = self._unwritten.get(register)
