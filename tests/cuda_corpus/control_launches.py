@@ -308,6 +308,14 @@ def release_acquire() -> Launch:
 
 
 @control
+def syncwarp_in_both_branches() -> Launch:
+    x = ints(32)
+    right = x.copy()
+    right[1::2], right[::2] = -x[::2], 2 * x[1::2]
+    return Launch(1, 32, (x, zeros(32, dtype=I4)), {1: right})
+
+
+@control
 def masks_of_halves() -> Launch:
     x = ints(32, high=30)
     right = np.concatenate([np.full(16, x[:16].sum()), x[:15:-1] + (x[16:] % 2).sum()])
@@ -329,6 +337,14 @@ def leader_allocates() -> Launch:
     right = (np.arange(150) < count).astype(I4)
     args = (x, zeros(150, dtype=I4), zeros(1, dtype=I4), I4(150))
     return Launch(3, 64, args, {1: right, 2: count})
+
+
+@control
+def local_copies() -> Launch:
+    x, length = ints(40), ints(32, low=1, high=7)
+    t = np.arange(32)
+    right = x[t + length - 1] - x[t + length // 2]
+    return Launch(1, 32, (x, length, zeros(32, dtype=I4)), {2: right})
 
 
 @control
