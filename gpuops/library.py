@@ -6,8 +6,8 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from gpuops.devices import check_device_type
 from gpuops.batching import register_vmap
+from gpuops.devices import check_device_type
 from gpuops.errors import (
     Location,
     RegistrationError,
@@ -211,7 +211,7 @@ class Library:
     def register_vmap(
         self, op: str | Operator | Callable[..., Any], fn: Callable[..., Any]
     ) -> Registration:
-        """Register the batching rule of an operator of the namespace; see `gpuops.register_vmap`."""
+        """Register the batching rule of an operator; see `gpuops.register_vmap`."""
         operator = self._resolve(op)
         return self.own(register_vmap(operator, fn))
 

@@ -14,7 +14,7 @@ SIZE = 3
 
 
 def variants(x: np.ndarray, size: int = SIZE) -> list[np.ndarray]:
-    """Arrays like `x` that an operator takes where it takes `x`: of one order, definite, in range."""
+    """Arrays that operators take where they take `x`: in order, definite, in range."""
     if x.dtype.kind in "fc":
         return [x * x.dtype.type(1 + index / 4) for index in range(size)]
     return [np.roll(x.reshape(-1), index).reshape(x.shape) for index in range(size)]

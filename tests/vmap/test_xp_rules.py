@@ -14,7 +14,6 @@ from gpuops.transforms.providers import find_rule
 from tests.vmap.batches import (
     assert_same,
     batched,
-    check,
     choices,
     leaves,
     run_loop,
@@ -31,9 +30,7 @@ RAGGED = ("bincount", "nonzero", "repeat_each", "unique_all", "unique_counts", "
 def caller(name: str) -> tuple[Any, list[np.ndarray]]:
     args, kwargs = SAMPLES[name]
     places = leaves(args)
-    arrays = [
-        args[index] if item is None else args[index][item] for index, item in places
-    ]
+    arrays = [args[index] if item is None else args[index][item] for index, item in places]
     operator = xp.ROWS[name].operator
 
     def function(*given: Any) -> Any:
@@ -52,9 +49,7 @@ def test_batched_it_is_a_loop_over_the_elements(name: str) -> None:
         for dims in choices(arrays, rng):
             if name in MUTATING and dims[0] is None:
                 continue
-            given = [
-                x if d is None else batched(x, d) for x, d in zip(arrays, dims, strict=True)
-            ]
+            given = [x if d is None else batched(x, d) for x, d in zip(arrays, dims, strict=True)]
             try:
                 expected = run_loop(function, given, dims)
             except ValueError:
@@ -76,7 +71,9 @@ def test_nested_it_is_a_loop_in_a_loop(name: str) -> None:
         pytest.skip("what it returns differs in shape from element to element, or is not defined")
     with np.errstate(all="ignore"):
         twice = [batched(batched(x, 0, 2), 1) for x in arrays]
-        expected = run_loop(lambda *outer: run_loop(function, outer, [0] * len(outer)), twice, [1] * len(twice))
+        expected = run_loop(
+            lambda *outer: run_loop(function, outer, [0] * len(outer)), twice, [1] * len(twice)
+        )
         found = gpuops.vmap(gpuops.vmap(function), 1)(*twice)
     assert_same(found, expected)
 

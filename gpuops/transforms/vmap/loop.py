@@ -59,9 +59,7 @@ def loop(operator: Operator) -> Callable[..., Any]:
     def rule(info: VmapInfo, in_dims: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         batch = int(info.batch_size)
         dims = [*in_dims, *(info.keyword_in_dims.get(name) for name in kwargs)]
-        moved = [
-            _to_front(x, dim) for x, dim in zip([*args, *kwargs.values()], dims, strict=True)
-        ]
+        moved = [_to_front(x, dim) for x, dim in zip([*args, *kwargs.values()], dims, strict=True)]
         same = info.randomness == "same"
         if not batch:
             results = [_result_of_none(operator, moved, dims, len(args), list(kwargs))]
@@ -109,7 +107,9 @@ def _result_of_none(
 
     fakes = [fake(value, dim) for value, dim in zip(values, dims, strict=True)]
     try:
-        return operator.call(*fakes[:positional], **dict(zip(names, fakes[positional:], strict=True)))
+        return operator.call(
+            *fakes[:positional], **dict(zip(names, fakes[positional:], strict=True))
+        )
     except Exception as error:
         raise VmapError(
             f"vmap: the batch of {operator.qualname} has no elements, and what shape a result "

@@ -27,9 +27,7 @@ def searchsorted(operator: Operator) -> Rule:
     """For one sorted array and a batch to look up, all at once."""
     one_by_one, call = loop(operator), operator.call
 
-    def batched(
-        info: Any, in_dims: Sequence[Any], x1: Any, x2: Any, side: str, sorter: Any
-    ) -> Any:
+    def batched(info: Any, in_dims: Sequence[Any], x1: Any, x2: Any, side: str, sorter: Any) -> Any:
         if in_dims[0] is None and in_dims[3] is None:
             return call(x1, x2, side, sorter), in_dims[1]
         return one_by_one(info, in_dims, x1, x2, side, sorter)
@@ -42,9 +40,7 @@ def isin(operator: Operator) -> Rule:
     """For one set of elements, all at once."""
     one_by_one, call = loop(operator), operator.call
 
-    def batched(
-        info: Any, in_dims: Sequence[Any], x: Any, elements: Any, **options: Any
-    ) -> Any:
+    def batched(info: Any, in_dims: Sequence[Any], x: Any, elements: Any, **options: Any) -> Any:
         if in_dims[1] is None:
             return call(x, elements, **options), in_dims[0]
         return one_by_one(info, in_dims, x, elements, **options)
@@ -57,9 +53,7 @@ def repeat_each(operator: Operator) -> Rule:
     """With the same numbers of repetitions for all elements, all at once."""
     one_by_one, call = loop(operator), operator.call
 
-    def batched(
-        info: Any, in_dims: Sequence[Any], x: Any, repeats: Any, axis: int | None
-    ) -> Any:
+    def batched(info: Any, in_dims: Sequence[Any], x: Any, repeats: Any, axis: int | None) -> Any:
         if in_dims[1] is not None:
             return one_by_one(info, in_dims, x, repeats, axis)
         if axis is None:

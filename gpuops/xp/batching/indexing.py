@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gpuops.devices import device_of
 from gpuops.registry import Operator
-from gpuops.symbols import broadcast_shapes
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.fake import FakeArray
 from gpuops.transforms.levels import nested_types
@@ -44,18 +44,12 @@ def _places(layout: str, ndim: int, arrays: Sequence[Any], dims: Sequence[Any]) 
     Raises:
         IndexError: too many indices.
     """
-    items = expanded_layout(layout, ndim, [_Element(a, d) for a, d in zip(arrays, dims, strict=True)])
+    elements = [_Element(a, d) for a, d in zip(arrays, dims, strict=True)]
+    items = expanded_layout(layout, ndim, elements)
     kept = sum(item in "n:s" for item in items)
-    fancy = any(
-        logical_ndim(a, d) or a.dtype.kind == "b" for a, d in zip(arrays, dims, strict=True)
-    )
-    if not fancy:
+    if not any(e.shape or _is_mask(e) for e in elements):
         return _Places(0, 0, kept)
-    shapes = [
-        (1,) if a.dtype.kind == "b" else _Element(a, d).shape
-        for a, d in zip(arrays, dims, strict=True)
-    ]
-    number = max(map(len, shapes))
+    number = max(1 if _is_mask(e) else len(e.shape) for e in elements)
     picks = "".join("1" if item in "ia" else "0" for item in items)
     together = "0" not in picks.strip("0")
     start = len([item for item in items[: picks.index("1")] if item in "n:s"])
@@ -79,7 +73,7 @@ def _is_mask(array: Any) -> bool:
 
 def _numbers_of(x: Any, size: Any) -> Any:
     """The numbers of the elements of a batch, as an array that can stand beside `x`."""
-    device = x.device if hasattr(x, "device") else device_of(x)
+    device = device_of(x) or x.device
     while type(x) in nested_types and not hasattr(x, "tracer"):
         x = x.value
     if type(x) is FakeArray:
@@ -170,7 +164,13 @@ def setitem(operator: Operator) -> Rule:
     one_by_one, call = loop(operator), operator.call
 
     def batched(
-        info: Any, in_dims: Sequence[Any], x: Any, layout: str, numbers: Any, arrays: Any, value: Any
+        info: Any,
+        in_dims: Sequence[Any],
+        x: Any,
+        layout: str,
+        numbers: Any,
+        arrays: Any,
+        value: Any,
     ) -> Any:
         dims, value_dim = in_dims[3], in_dims[4]
         x = front(x, in_dims[0])

@@ -37,9 +37,7 @@ def with_tolerance(operator: Operator) -> Rule:
     """A tolerance per matrix goes with the axes in front of the matrices."""
     one_by_one, call = loop(operator), operator.call
 
-    def batched(
-        info: Any, in_dims: Sequence[Any], x: Any, *rest: Any, **options: Any
-    ) -> Any:
+    def batched(info: Any, in_dims: Sequence[Any], x: Any, *rest: Any, **options: Any) -> Any:
         rtol = rest[0] if rest else options["rtol"]
         rtol_dim = in_dims[1] if rest else info.keyword_in_dims.get("rtol")
         ndim = logical_ndim(x, in_dims[0])

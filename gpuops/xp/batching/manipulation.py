@@ -210,12 +210,8 @@ def concat(operator: Operator) -> Rule:
     """Arrays that are the same for all elements are repeated."""
     one_by_one, call = loop(operator), operator.call
 
-    def batched(
-        info: Any, in_dims: Sequence[Any], arrays: Any, axis: Any, **options: Any
-    ) -> Any:
-        moved = [
-            with_batch(x, d, info.batch_size) for x, d in zip(arrays, in_dims[0], strict=True)
-        ]
+    def batched(info: Any, in_dims: Sequence[Any], arrays: Any, axis: Any, **options: Any) -> Any:
+        moved = [with_batch(x, d, info.batch_size) for x, d in zip(arrays, in_dims[0], strict=True)]
         if axis is None:
             return call([flat(x, 0) for x in moved], 1, **options), 0
         if any(len(x.shape) < 2 for x in moved):
@@ -231,9 +227,7 @@ def stack(operator: Operator) -> Rule:
     call = operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], arrays: Any, axis: int, **options: Any) -> Any:
-        moved = [
-            with_batch(x, d, info.batch_size) for x, d in zip(arrays, in_dims[0], strict=True)
-        ]
+        moved = [with_batch(x, d, info.batch_size) for x, d in zip(arrays, in_dims[0], strict=True)]
         return call(moved, axis_of(axis, len(moved[0].shape)) + 1, **options), 0
 
     return batched
