@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpuops import ops as ops
 from gpuops.annotations import Array, DType, Scalar
+from gpuops.batching import VmapInfo
 from gpuops.debug import debug
 from gpuops.devices import Device, device_of
 from gpuops.dispatch import register_wrapper
@@ -21,6 +22,7 @@ from gpuops.effects import EffectType, register_effect
 from gpuops.errors import (
     AliasError,
     ArgumentError,
+    BatchDimensionError,
     DeadObjectError,
     DeviceError,
     DynamicShapeError,
@@ -28,6 +30,7 @@ from gpuops.errors import (
     ExternalObjectError,
     FakeContextError,
     FakeDataError,
+    FakeIndexError,
     FakeMixError,
     GpuopsError,
     GradientError,
@@ -40,7 +43,9 @@ from gpuops.errors import (
     OpaqueTypeError,
     OperatorNotFoundError,
     OverloadError,
+    PerformanceWarning,
     PytreesNotInstalledError,
+    RandomnessError,
     RegistrationError,
     ReturnError,
     SchemaError,
@@ -50,6 +55,7 @@ from gpuops.errors import (
     TraceError,
     UnknownSizeError,
     UsageError,
+    VmapError,
 )
 from gpuops.infer import infer_schema
 from gpuops.library import Library
@@ -64,6 +70,7 @@ from gpuops.op import (
     register_autograd,
     register_fake,
     register_kernel,
+    register_vmap,
 )
 from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaque_type
 from gpuops.packs import load_packs
@@ -79,7 +86,6 @@ if TYPE_CHECKING:
     from gpuops import cuda as cuda
     from gpuops import external_objects as external_objects
     from gpuops import random as random
-    from gpuops.cuda.transfer import asarray as asarray
     from gpuops import xp as xp
     from gpuops.transforms.autograd import (
         DiffArray,
@@ -93,8 +99,10 @@ if TYPE_CHECKING:
         value_and_grad,
         vjp,
     )
+    from gpuops.cuda.transfer import asarray as asarray
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
     from gpuops.transforms.trace import Graph, trace
+    from gpuops.transforms.vmap import vmap
 
 __version__ = "0.1.0"
 
@@ -119,6 +127,7 @@ _LAZY = {
     "trace": "gpuops.transforms.trace",
     "value_and_grad": "gpuops.transforms.autograd",
     "vjp": "gpuops.transforms.autograd",
+    "vmap": "gpuops.transforms.vmap",
 }
 
 
@@ -145,6 +154,7 @@ __all__ = [
     "AliasError",
     "ArgumentError",
     "Array",
+    "BatchDimensionError",
     "CustomOp",
     "DType",
     "DeadObjectError",
@@ -158,6 +168,7 @@ __all__ = [
     "FakeArray",
     "FakeContextError",
     "FakeDataError",
+    "FakeIndexError",
     "FakeMixError",
     "FakeMode",
     "GpuopsError",
@@ -180,6 +191,8 @@ __all__ = [
     "OverloadError",
     "Parameter",
     "PytreesNotInstalledError",
+    "PerformanceWarning",
+    "RandomnessError",
     "Registration",
     "RegistrationError",
     "Return",
@@ -195,6 +208,8 @@ __all__ = [
     "TraceError",
     "UnknownSizeError",
     "UsageError",
+    "VmapError",
+    "VmapInfo",
     "array_version",
     "asarray",
     "cuda",
@@ -228,6 +243,7 @@ __all__ = [
     "register_fake",
     "register_kernel",
     "register_opaque_type",
+    "register_vmap",
     "register_wrapper",
     "set_kernel_enabled",
     "set_payload",
@@ -235,5 +251,6 @@ __all__ = [
     "trace",
     "value_and_grad",
     "vjp",
+    "vmap",
     "xp",
 ]

@@ -176,7 +176,9 @@ def _conditions(table: CallTable, device: str, array: str) -> list[str] | None:
     if not arrays and (chooser is None or device != "cpu"):
         # Without arrays, only "cpu" is a device that needs no device to be made current.
         return None
-    tests = [] if arrays else [_not_intercepted(table)]
+    # Random operators are taken by batchings, also where none of their arrays is batched.
+    draws = any(parameter.type.base == "RNGState" for parameter in schema.parameters)
+    tests = [_not_intercepted(table)] if draws or not arrays else []
     for parameter in schema.parameters:
         if not arrays and parameter.name == chooser:
             tests.append(f"{parameter.name} is {table.name('cpu_device', Device('cpu'))}")

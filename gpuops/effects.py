@@ -12,10 +12,14 @@ from gpuops.registry import Operator, Registration, as_operator, registry
 if TYPE_CHECKING:
     from gpuops.library import Library
 
-__all__ = ["EFFECT", "EffectType", "effect_of", "register_effect"]
+__all__ = ["CONSTRUCTS", "EFFECT", "EffectType", "effect_of", "register_effect"]
 
 EFFECT = "effect"
 """The rule token of effects."""
+
+
+CONSTRUCTS = "constructs"
+"""The rule token of operators that are called when an object was made, with what makes another."""
 
 
 class EffectType(Enum):

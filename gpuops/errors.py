@@ -17,6 +17,7 @@ from typing import Any
 __all__ = [
     "AliasError",
     "ArgumentError",
+    "BatchDimensionError",
     "DeadObjectError",
     "DeviceError",
     "DynamicShapeError",
@@ -24,6 +25,7 @@ __all__ = [
     "ExternalObjectError",
     "FakeContextError",
     "FakeDataError",
+    "FakeIndexError",
     "FakeMixError",
     "GpuopsError",
     "GradientError",
@@ -37,7 +39,9 @@ __all__ = [
     "OpaqueTypeError",
     "OperatorNotFoundError",
     "OverloadError",
+    "PerformanceWarning",
     "PytreesNotInstalledError",
+    "RandomnessError",
     "RegistrationError",
     "ReturnError",
     "SchemaError",
@@ -47,6 +51,7 @@ __all__ = [
     "TraceError",
     "UnknownSizeError",
     "UsageError",
+    "VmapError",
     "caller_location",
     "closest",
     "describe",
@@ -119,6 +124,10 @@ class NoFakeError(GpuopsError, RuntimeError):
     """An operator was called with fakes and has no fake kernel."""
 
 
+class FakeIndexError(GpuopsError, IndexError):
+    """An index of a fake array is out of bounds, or a mask has another shape than the array."""
+
+
 class FakeMixError(GpuopsError, RuntimeError, TypeError):
     """A call has real and fake arrays among its arguments, or fakes of several modes."""
 
@@ -145,6 +154,22 @@ class UnknownSizeError(GpuopsError, RuntimeError):
 
 class SymbolsNotInstalledError(GpuopsError, ImportError):
     """Symbolic sizes need SymPy, which is not installed."""
+
+
+class VmapError(GpuopsError, RuntimeError, ValueError, TypeError):
+    """`vmap` cannot batch a function, or a batching rule returned what it may not."""
+
+
+class BatchDimensionError(VmapError, IndexError):
+    """An array has no such axis to batch along, or has no room for one there."""
+
+
+class RandomnessError(VmapError):
+    """An operator draws random numbers in a `vmap` that does not say what that means."""
+
+
+class PerformanceWarning(UserWarning):
+    """Something is right and slower than it has to be."""
 
 
 class PytreesNotInstalledError(GpuopsError, ImportError):

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+from gpuops.batching import register_vmap
 from gpuops.devices import check_device_type
 from gpuops.errors import (
     Location,
@@ -218,6 +219,13 @@ class Library:
         """Register the gradient of an operator of the namespace; see `gpuops.register_autograd`."""
         operator = self._resolve(op)
         return self.own(register_autograd(operator, backward, setup_context=setup_context))
+
+    def register_vmap(
+        self, op: str | Operator | Callable[..., Any], fn: Callable[..., Any]
+    ) -> Registration:
+        """Register the batching rule of an operator; see `gpuops.register_vmap`."""
+        operator = self._resolve(op)
+        return self.own(register_vmap(operator, fn))
 
     def fallback(self, fn: Callable[..., Any], device_type: str | None = None) -> Registration:
         """Serve calls for which no kernel is registered, as ``fn(operator, *args, **kwargs)``.

@@ -35,7 +35,10 @@ def byte_range(array: Any) -> tuple[int, int]:
     >>> high - low
     16
     """
-    data = getattr(array, "data", None)
+    try:
+        data = getattr(array, "data", None)
+    except ValueError:  # NumPy gives no buffer of dates
+        data = None
     pointer = getattr(data, "ptr", None)
     low = high = int(array.ctypes.data if pointer is None else pointer)
     if array.size == 0:

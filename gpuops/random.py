@@ -30,7 +30,7 @@ import json
 import operator
 import threading
 from contextlib import AbstractContextManager
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, cast, final
 
 import numpy as np
 
@@ -125,6 +125,7 @@ def _check_words(name: str, value: Any, count: int) -> None:
 # -- the state of a stream -------------------------------------------------------------------------
 
 
+@final
 class RNGState(OpaqueBase):
     """Where one stream of random numbers stands: a key, and how many blocks have been drawn.
 
@@ -373,27 +374,12 @@ def _numbers(array: Any) -> list[int]:
     return [int(number) for number in array]
 
 
-# Atomic, so that draws on several streams get different blocks, and one launch, so that a captured
-# graph reserves anew whenever it runs.
-_RESERVE = """
-extern "C" __global__ void reserve(unsigned long long* offset, unsigned long long blocks,
-                                   unsigned long long* first) {
-    *first = atomicAdd(offset, blocks);
-}
-"""
-_reserve_kernel: Any = None
-
-
 def _reserve_on_cuda(offset: Any, blocks: int) -> Any:
-    global _reserve_kernel
-    if _reserve_kernel is None:
-        from gpuops.cuda import Kernel
+    from gpuops.cuda.counters import reserve
 
-        _reserve_kernel = Kernel(_RESERVE, "reserve")
     with _current(offset):
-        first = offset.__array_namespace__().empty_like(offset)
-        _reserve_kernel(1, 1, (offset, np.uint64(blocks), first))
-    return first
+        # One launch, so that a captured graph reserves anew whenever it runs.
+        return reserve(offset, blocks)
 
 
 # -- saved states ----------------------------------------------------------------------------------

@@ -360,9 +360,13 @@ class _Parser:
             self.fail(f"expected a default, got {token.text or 'the end of the schema'!r}")
         self.index += 1
         try:
-            return sign * ast.literal_eval(token.text)
+            number = ast.literal_eval(token.text)
         except (SyntaxError, ValueError):
             self.fail(f"{token.text[:20]!r} is not a number", token)
+        if isinstance(number, complex):
+            # Multiplying would change the sign of the real part's zero too.
+            return complex(0.0, sign * number.imag)
+        return sign * number
 
 
 def _members(type_: Type) -> Mapping[str, Enum]:

@@ -532,6 +532,9 @@ def test_an_opaque_value_cannot_be_returned() -> None:
         def __hash__(self) -> int:
             return 0
 
+        def __fx_repr__(self) -> tuple[str, dict[str, object]]:
+            return "Pair()", {"Pair": Pair}
+
     gpuops.register_opaque_type(Pair, "test_infer.Pair", typ="value")
     assert inferred(Pair) == "test_infer.Pair"
     for hint in (Pair, Pair | None, tuple[Array, Pair], list[Pair]):

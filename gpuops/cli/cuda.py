@@ -14,8 +14,10 @@ from rich.text import Text
 from gpuops.cli import render
 from gpuops.cuda import SUPPORTED_ARCHS, Kernel, compile_reports, pack_kernels
 from gpuops.cuda.binaries import build as build_kernel
+from gpuops.cuda.counters import RESERVE
 from gpuops.cuda.nvrtc import arch_number
 from gpuops.errors import OperatorNotFoundError
+from gpuops.registry import registry
 
 __all__ = ["app"]
 
@@ -55,7 +57,7 @@ def build(
     arch: Archs = None,
 ) -> None:
     """Compile every kernel of a pack; a GPU host with GPUOPS_CUBIN_PATH=OUT compiles nothing."""
-    kernels, archs = _kernels(pack), _numbers(arch)
+    kernels, archs = [*_kernels(pack), *_of_states(pack)], _numbers(arch)
     jobs = [(kernel, f"sm_{number}") for kernel in kernels for number in archs]
     # NVRTC works without Python's lock: two threads use two cores.
     with ThreadPoolExecutor(2) as pool:
@@ -72,6 +74,12 @@ def _kernels(pack: str | None) -> list[Kernel]:
         where = "the installed packs have" if pack is None else f"{pack} has"
         raise OperatorNotFoundError(f"{where} no CUDA kernels")
     return kernels
+
+
+def _of_states(pack: str | None) -> list[Kernel]:
+    """What random states launch, where an operator takes one."""
+    parameters = [p for operator in registry.operators(pack) for p in operator.schema.parameters]
+    return [RESERVE] if any(p.type.base == "RNGState" for p in parameters) else []
 
 
 def _numbers(archs: list[str] | None) -> list[str]:

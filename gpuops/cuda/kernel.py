@@ -214,6 +214,14 @@ class Kernel:
         from gpuops.cuda.simulation import simulate  # a GPU host has no use for it
 
         checked = self.signature.check_arguments(args, simulated.SimulatedArray)
+        note = simulated.state.on_launch
+        if note is not None:
+            arrays = [
+                (getattr(arg, "array", arg), parameter.const)
+                for arg, parameter in zip(args, self.signature.parameters, strict=True)
+                if isinstance(getattr(arg, "array", arg), simulated.SimulatedArray)
+            ]
+            note(self.name, [a for a, const in arrays if const], [a for a, c in arrays if not c])
         written = [getattr(arg, "written", None) for arg in checked]
         simulate(self, blocks, threads, checked, shared_mem, _written=written)
 

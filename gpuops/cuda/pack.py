@@ -26,8 +26,9 @@ def pack_kernels(namespace: str | None = None) -> list[Kernel]:
         OperatorNotFoundError: there are no operators in that namespace.
         RegistrationError: a kernel cannot be imported.
 
-    >>> sorted({kernel.name.partition("<")[0] for kernel in pack_kernels("gpuops_kernels")})[:3]
-    ['count_nonzero', 'rms_norm', 'silu_mul']
+    >>> names = {kernel.name.partition("<")[0] for kernel in pack_kernels("gpuops_kernels")}
+    >>> {"count_nonzero", "rms_norm", "silu_mul"} <= names
+    True
     """
     packs = load_packs()
     operators = registry.operators(namespace)

@@ -220,9 +220,11 @@ NAMESPACE: Any = SimulatedNamespace(np)
 
 
 class _State:
-    """Whether this process has ever simulated: where it has not, a launch need not ask further."""
+    """What this process has ever simulated: where it has not, a launch need not ask further."""
 
     used = False
+    # Called with a launch's kernel, and the arrays it reads and writes, once there are streams.
+    on_launch: Callable[[str, list[Any], list[Any]], None] | None = None
 
 
 state = _State()

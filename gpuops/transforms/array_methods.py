@@ -279,6 +279,19 @@ class ArrayMethods:
         axes = ((self.ndim - 1,), (max(other.ndim - 2, 0),))
         return xp.tensordot(self, other, axes=axes)
 
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """See ``numpy.ndarray.diagonal``."""
+        moved = xp.moveaxis(self, (axis1, axis2), (-2, -1))
+        return xp.linalg.diagonal(moved, offset=offset)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+        """See ``numpy.ndarray.trace``."""
+        return self.diagonal(offset, axis1, axis2).sum(-1, dtype=dtype)
+
+    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> Any:
+        """See ``numpy.ndarray.searchsorted``."""
+        return xp.searchsorted(self, v, side=side, sorter=sorter)
+
     def nonzero(self) -> Any:
         """See ``numpy.ndarray.nonzero``."""
         return xp.nonzero(self)
@@ -352,6 +365,8 @@ class ArrayMethods:
         if function in CREATION and not any(isinstance(arg, ArrayMethods) for arg in args):
             # ``np.empty(3, like=x)``
             return self._create(xp_name(function), args, kept)
+        if function in (np.allclose, np.array_equal):
+            return _all_equal(function, *args, **kept)
         if function is np.copy:
             # In the array's own order of axes, unlike the method.
             return xp.astype(args[0], args[0].dtype, copy=True)
@@ -370,6 +385,14 @@ class ArrayMethods:
     def _create(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a creation function with ``like=`` this array makes: on its device."""
         return getattr(xp, name)(*args, **{"device": self.device, **kwargs})
+
+
+def _all_equal(function: Any, a: Any, b: Any, **kwargs: Any) -> bool:
+    """``np.allclose`` and ``np.array_equal``: a bool, so that only shapes can decide it."""
+    if function is np.array_equal and np.shape(a) != np.shape(b):
+        return False
+    compare = xp.isclose if function is np.allclose else xp.equal
+    return bool(compare(a, b, **kwargs).all())
 
 
 def _call_ufunc(name: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from gpuops.errors import GpuopsError, ShapeError
 from gpuops.register import FAKE
 from gpuops.registry import Operator, registry
 from gpuops.symbols import SymInt
-from gpuops.transforms.fake import FakeArray
+from gpuops.transforms.fake import FakeArray, of_metadata
 from gpuops.transforms.fake.context import current_mode
 from gpuops.xp._arguments import weak_types
 from gpuops.xp._errors import named
@@ -31,7 +31,7 @@ def register_rule(operator: Operator, rule: Callable[..., Any]) -> None:
     ufunc = getattr(rule, "ufunc", None)
     if ufunc is not None and ufunc.nout == 1:
         fake = _with_short_cut(operator, ufunc, fake)
-    registry.add_rule(operator, FAKE, fake)
+    registry.add_rule(operator, FAKE, of_metadata(fake))
 
 
 def fake_kernel(operator: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,9 +78,7 @@ def _plain(x1: FakeArray, x2: FakeArray) -> bool:
     return True
 
 
-def _with_short_cut(
-    operator: Operator, ufunc: np.ufunc, fake: Any
-) -> Callable[..., Any]:
+def _with_short_cut(operator: Operator, ufunc: np.ufunc, fake: Any) -> Callable[..., Any]:
     """The fake of a ufunc, quick for contiguous arrays of one shape, and numbers beside them.
 
     `fake` takes a few times as long as the rest of a fake call; what is asked here is as little
@@ -152,7 +150,8 @@ def _with_short_cut(
             return with_number(x2, x1, (x1, x2))
 
     short.__name__ = short.__qualname__ = fake.__name__
-    short.func = fake.func  # type: ignore[attr-defined]
+    made: Any = short
+    made.func = fake.func
     return short
 
 

@@ -31,7 +31,7 @@ from gpuops.xp._meta import (
 )
 from gpuops.xp._sizes import dynamic_size, require, slice_layout
 
-__all__ = ["along_axis", "decode", "encode", "index_meta"]
+__all__ = ["along_axis", "decode", "encode", "expanded_layout", "index_meta"]
 
 Numbers = list[Any]
 
@@ -145,7 +145,7 @@ def index_meta(x: Any, layout: str, numbers: Sequence[Any], arrays: Sequence[Any
         IndexError: too many indices, one that is out of bounds, arrays that are no indices or do
             not go together.
     """
-    items = _expanded(layout, len(x.shape), arrays)
+    items = expanded_layout(layout, len(x.shape), arrays)
     has_arrays = any(a.shape or a.dtype.kind == "b" for a in arrays)
     picked = _Picked(x)
     number, array = iter(numbers), iter(arrays)
@@ -193,7 +193,7 @@ def index_meta(x: Any, layout: str, numbers: Sequence[Any], arrays: Sequence[Any
     return _combined(picked, subspace)
 
 
-def _expanded(layout: str, ndim: int, arrays: Sequence[Any]) -> list[str]:
+def expanded_layout(layout: str, ndim: int, arrays: Sequence[Any]) -> list[str]:
     """The letters with the ellipsis spelled out as full slices (``":"``)."""
     if layout.count("e") > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")

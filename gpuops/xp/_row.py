@@ -27,6 +27,8 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from gpuops.cuda.transfer import namespace
+from gpuops.devices import simulated_kind
 from gpuops.errors import location_of
 from gpuops.register import make_operator
 from gpuops.registry import Kernel, Operator, Registration, registry
@@ -70,6 +72,7 @@ class Row:
         self.fake = fake
         self.scalars = scalars
         self.operators: dict[str, Operator] = {}
+        self._handles: list[Registration] = []
         self._function: Callable[..., Any] | None = None
         self._bound = _bound(kernel)
         self.__doc__ = kernel.__doc__
@@ -90,7 +93,7 @@ class Row:
             ],
         )
         register_rule(operator, self.fake)
-        registry.add(operator)
+        self._handles.append(registry.add(operator))
         return operator
 
     @property
@@ -109,13 +112,18 @@ class Row:
         """Register a rule (gradient, batching, ...) for every overload; a decorator."""
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
-            handles: list[Registration] = [
-                registry.add_rule(operator, token, function) for operator in self.operators.values()
-            ]
-            del handles  # the rows stay as long as the process
+            for operator in self.operators.values():
+                self._handles.append(registry.add_rule(operator, token, function))
             return function
 
         return add
+
+    def undo(self) -> None:
+        """Take the row back, with all that was registered for it."""
+        for handle in reversed(self._handles):
+            handle.undo()
+        if ROWS.get(self.name) is self:
+            del ROWS[self.name]
 
     def __repr__(self) -> str:
         return f"<Row({self.operator.schema}, overloads={list(self.operators)})>"
@@ -167,14 +175,21 @@ def _bound(kernel: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[...
         return out if type(out) is np.ndarray else _as_arrays(out)
 
     def on_cupy(*args: Any, **kwargs: Any) -> Any:
-        # A CUDA kernel is only chosen for CuPy's arrays, or for a device that somebody asked for.
-        return kernel(sys.modules.get("cupy") or importlib.import_module("cupy"), *args, **kwargs)
+        return kernel(_device_library(), *args, **kwargs)
 
     for function in (on_numpy, on_cupy):
         function.__name__ = kernel.__name__
         function.__qualname__ = kernel.__qualname__
         function.__module__ = kernel.__module__
     return on_numpy, on_cupy
+
+
+def _device_library() -> Any:
+    """The library of the arrays that a CUDA kernel gets: CuPy, or what a simulated GPU has."""
+    if simulated_kind.get() is not None:
+        return namespace("cuda")
+    # A CUDA kernel is only chosen for CuPy's arrays, or for a device that somebody asked for.
+    return sys.modules.get("cupy") or importlib.import_module("cupy")
 
 
 def _as_arrays(out: Any) -> Any:

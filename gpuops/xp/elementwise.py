@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from gpuops.errors import NoKernelError
 from gpuops.xp._meta import (
     Meta,
     View,
@@ -154,19 +155,21 @@ def ufunc_row(name: str, ufunc_name: str, summary: str) -> Row:
     ufunc = getattr(np, ufunc_name)
 
     def kernel(xp: Any, *operands: Any) -> Any:
-        return getattr(xp, ufunc_name)(*operands)
+        if xp is np:
+            return ufunc(*operands)
+        function = getattr(xp, ufunc_name, None)
+        if function is None:
+            raise NoKernelError(f"xp::{name}: {xp.__name__} has no function {ufunc_name!r}")
+        return function(*operands)
 
-    def numpy_kernel(xp: Any, *operands: Any) -> Any:
-        return ufunc(*operands) if xp is np else kernel(xp, *operands)
-
-    numpy_kernel.__name__ = numpy_kernel.__qualname__ = name
-    numpy_kernel.__doc__ = summary + _NOTES[ufunc.nin].format(ufunc=ufunc_name)
+    kernel.__name__ = kernel.__qualname__ = name
+    kernel.__doc__ = summary + _NOTES[ufunc.nin].format(ufunc=ufunc_name)
     names = ("x",) if ufunc.nin == 1 else ("x1", "x2")
     parameters = ", ".join(f"Array {parameter}" for parameter in names)
     returns = ", ".join(["Array"] * ufunc.nout)
     schema = f"{name}({parameters}) -> {returns if ufunc.nout == 1 else f'({returns})'}"
     scalars = () if ufunc.nin == 1 else names
-    return row(schema, fake=ufunc_rule(ufunc), scalars=scalars)(numpy_kernel)
+    return row(schema, fake=ufunc_rule(ufunc), scalars=scalars)(kernel)
 
 
 for _name, (_ufunc, _summary) in {**UNARY, **BINARY, **MANY}.items():

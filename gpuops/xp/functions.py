@@ -19,7 +19,7 @@ from gpuops.errors import ArgumentError, DeviceError, describe
 from gpuops.symbols import SymInt
 from gpuops.transforms.fake import FakeArray
 from gpuops.transforms.fake.context import current_mode
-from gpuops.xp import creation, extras, manipulation, searching, sets
+from gpuops.xp import conversion, creation, extras, joining, manipulation, searching, sets
 from gpuops.xp._arguments import array
 from gpuops.xp.indexing import getitem_key, setitem_key
 from gpuops.xp.products import tensordot_axes
@@ -70,7 +70,7 @@ def asarray(obj: Any, dtype: Any = None, *, device: Any = None, copy: bool | Non
         if copy is False and moved is not obj:
             raise ValueError(f"asarray: copy=False, but moving to {device} copies")
         obj = moved
-    return creation.asarray.function(obj, dtype, copy=copy)
+    return conversion.asarray.function(obj, dtype, copy=copy)
 
 
 def _of_numbers(obj: Any, dtype: Any, copy: bool | None) -> np.ndarray[Any, Any]:
@@ -304,7 +304,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
             return _repeated(x, repeats, axis, total)
     if _is_array(repeats) and not isinstance(repeats, np.generic):
         return extras.repeat_each.function(x, repeats, axis)
-    return manipulation.repeat.function(x, repeats, axis)
+    return joining.repeat.function(x, repeats, axis)
 
 
 def _repeated(x: FakeArray, repeats: Any, axis: int | None, total: int) -> FakeArray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from gpuops.symbols import known_equal, product
 from gpuops.transforms.fake import FakeArray
+from gpuops.transforms.levels import nested_types
 from gpuops.xp._axes import axis_of
 from gpuops.xp._index import along_axis, decode, encode, index_meta
 from gpuops.xp._meta import Meta, fresh
@@ -184,6 +185,8 @@ def setitem_key(x: Any, key: Any, value: Any) -> None:
 
 def _array_beside(x: Any) -> Any:
     """Makes an array that can stand beside `x` of a NumPy one."""
+    while type(x) in nested_types and not hasattr(x, "tracer"):
+        x = x.value  # of the batch, or of what is differentiated
     if type(x) is FakeArray:
         return lambda array: x.new_empty(array.shape, array.dtype)
     namespace = np if isinstance(x, np.ndarray) or not hasattr(x, "get") else _cupy(x)

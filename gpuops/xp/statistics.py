@@ -13,7 +13,7 @@ from gpuops.xp._meta import Meta, fresh, like, minor_first, operand_strides, sor
 from gpuops.xp._reduce import prototype, reduced, refuse_empty
 from gpuops.xp._row import row
 from gpuops.xp._ufuncs import ufunc_metas
-from gpuops.xp.manipulation import concat_meta
+from gpuops.xp.joining import concat_meta
 
 __all__ = ["cumulated"]
 

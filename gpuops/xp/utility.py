@@ -12,7 +12,8 @@ from gpuops.xp._meta import Meta
 from gpuops.xp._reduce import prototype, reduced
 from gpuops.xp._row import row
 from gpuops.xp._ufuncs import ufunc_metas
-from gpuops.xp.manipulation import broadcast_to_meta, concat_meta
+from gpuops.xp.joining import concat_meta
+from gpuops.xp.manipulation import broadcast_to_meta
 
 __all__: list[str] = []
 

@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpuops import ArgumentError, FakeArray, FakeMixError, FakeMode, ShapeError, trace
+from gpuops import (
+    ArgumentError,
+    FakeArray,
+    FakeDataError,
+    FakeMixError,
+    FakeMode,
+    ShapeError,
+    TraceError,
+    trace,
+)
 from gpuops.symbols import SymInt
 
 # The layer above defines the operators that these become.
@@ -91,6 +100,10 @@ EXPRESSIONS: dict[str, Any] = {
     "ellipsis": lambda x: x[..., 0],
     "integers": lambda x: x[[0, 2, 1]],
     "mask": lambda x: x[x > 2],
+    "integer array": lambda x: x[np.array([[0, 2], [1, -1]])],
+    "mask of numbers": lambda x: x[np.array([True, False, True])],
+    "mask among others": lambda x: x[None, ..., np.array([True, False, True, True])],
+    "arrays among others": lambda x: x[1:, np.array([1, 0])],
     "iterate": lambda x: sum(x),
     "T": lambda x: x.T,
     "mT": lambda x: x[None].mT,
@@ -124,6 +137,11 @@ EXPRESSIONS: dict[str, Any] = {
     "swapaxes": lambda x: x.swapaxes(0, 1),
     "squeeze": lambda x: x[:, None].squeeze(1),
     "dot": lambda x: x.dot(x.T),
+    "diagonal": lambda x: x.diagonal(1),
+    "trace": lambda x: x.trace(),
+    "searchsorted": lambda x: x[1].searchsorted(x[0]),
+    "numpy's number": lambda x: x * np.float64(2) + np.float32(1),
+    "numpy's number first": lambda x: np.int64(2) * x,
     "nonzero": lambda x: x.nonzero()[0],
     "round": lambda x: (x / 3).round(),
     "conj": lambda x: (x * 1j).conj(),
@@ -201,6 +219,31 @@ def test_mixing_with_real_arrays_says_what_to_convert() -> None:  # P9
     ):
         with pytest.raises(FakeMixError, match="please convert all arrays to fakes first"):
             mixed()
+
+
+def test_keys_with_numbers_are_checked() -> None:
+    x = FakeArray((3, 4))
+    x[np.array([True, False, True])] = 1.0
+    assert x[[]].shape == (0, 4) and x[np.array([[True] * 4] * 3)].shape == (12,)
+    for key, message in [
+        (np.array([0, 3]), "index 3 is out of bounds for axis 0 .* size is 3"),
+        ((slice(None), [-5]), "index -5 is out of bounds for axis 1 .* size is 4"),
+        ((..., np.array([True] * 3)), "along axis 1: its size is 4, the mask's 3"),
+        (np.zeros((3, 3), bool), "along axis 1: its size is 4, the mask's 3"),
+    ]:
+        with pytest.raises(IndexError, match=message):
+            x[key]
+
+
+@pytest.mark.parametrize("mode", ["fake", "real"])
+def test_comparisons_of_all_elements_need_data(mode: str) -> None:  # P7
+    x = FakeArray((3,))
+    assert np.array_equal(x, FakeArray((4,))) is False
+    for compare in (np.array_equal, np.allclose):
+        with pytest.raises(FakeDataError, match="no data"):
+            compare(x, x)
+        with pytest.raises(TraceError, match="branches on the data"):
+            trace(lambda y, f=compare: f(y, y), mode)(np.zeros(3))
 
 
 def test_shape_errors_name_the_operator() -> None:

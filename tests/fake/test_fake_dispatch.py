@@ -277,6 +277,18 @@ def test_real_and_fake_arrays_do_not_mix(ns: str) -> None:  # P9
         op(X, [], z=np.zeros(3))
 
 
+def test_numpys_numbers_go_with_fakes(ns: str) -> None:  # P9
+    op = declare(ns, "(Array x, Array[] rest) -> Array")
+    op.register_fake(lambda x, rest: x.new_empty((), np.result_type(x, *rest)))
+    x = FakeArray((2,), "float32", "cuda:1")
+    assert op(x, [np.asarray(2.0), np.asarray(np.int8(3))]).dtype == np.float64
+    assert op(np.asarray(2), [x]).device == "cuda:1"
+    with pytest.raises(FakeMixError, match="'rest.1.' .* real"):
+        op(x, [np.asarray(2), np.ones(1)])
+    with FakeMode(), pytest.raises(FakeMixError, match="made in a FakeMode"):
+        op(np.asarray(2), [])
+
+
 def test_fakes_of_two_modes_do_not_mix(ns: str) -> None:
     op = declare(ns, "(Array x, Array y) -> Array")
     op.register_fake(lambda x, y: x.new_empty(1))
@@ -516,6 +528,35 @@ def test_a_fake_of_metadata_runs_once_for_the_same_metadata(ns: str) -> None:
         assert plain(mode.from_array(np.zeros((2, 3), np.int8)), 1).fake_mode is mode
     assert len(runs) == 4
     assert plain(FakeArray((2, 3), "int8", strides=(1, 2)), 1).shape == (2, 3) and len(runs) == 5
+
+
+def test_views_are_remembered_as_views(ns: str) -> None:
+    op = declare(ns, "(Array(a) x, int how) -> Array(a)")
+    runs = []
+
+    @op.register_fake
+    @of_metadata
+    def _(x: Any, how: int) -> Any:
+        runs.append(how)
+        return [
+            lambda: x.new_view((3,), (8,)),
+            lambda: x.new_view((3,), (0,), writeable=False),
+            lambda: x,
+            lambda: x.new_empty((1,)),
+        ][how]()
+
+    for x in (FakeArray((2, 3)), FakeArray((4, 3)).new_view((2, 3), (24, 8))):
+        runs.clear()
+        owner = x if x.base is None else x.base
+        for _ in range(2):
+            view, read_only, same, new = (op(x, how) for how in range(4))
+            assert view.base is owner and view.strides == (8,) and view.flags.writeable
+            assert read_only.base is owner and not read_only.flags.writeable
+            assert same is x and new.base is None and new.shape == (1,)
+        # Whether the array is C-contiguous is known in the first case and looked at in the second.
+        assert runs == [0, 1, 2, 3, 2]
+    frozen = FakeArray((2, 3), writeable=False)
+    assert not op(frozen, 0).flags.writeable and op(frozen, 3).flags.writeable
 
 
 def test_sizes_that_depend_on_data_are_not_remembered(ns: str) -> None:

@@ -90,13 +90,58 @@ def test_arithmetic_is_that_of_ints(tree: Any, a: int, b: int) -> None:
         assert number(again, env, a, b) == expected
 
 
+COMPARE = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt,
+    "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+COMPARISONS = st.tuples(st.sampled_from(sorted(COMPARE)), TREES, TREES)
+
+
+def holds(comparison: Any, values: dict[str, int]) -> bool:
+    kind, left, right = comparison
+    try:
+        return bool(COMPARE[kind](compute(left, values), compute(right, values)))
+    except ZeroDivisionError:
+        return False
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(COMPARISONS, min_size=1, max_size=3), COMPARISONS)
+def test_what_is_required_is_used_rightly(required: Any, asked: Any) -> None:
+    """Whatever follows from recorded conditions holds for all values that meet them."""
+    env = ShapeEnv()
+    symbols = {"a": env.new_dynamic(high=5), "b": env.new_dynamic(low=1, high=4)}
+    every = [{"a": a, "b": b} for a in range(6) for b in range(1, 5)]
+    for comparison in required:
+        every = [values for values in every if holds(comparison, values)]
+        kind, left, right = comparison
+        try:
+            condition = COMPARE[kind](compute(left, symbols), compute(right, symbols))
+            env.require(condition, "required")
+        except ZeroDivisionError:
+            assume(False)
+        except ShapeError:
+            assert not every
+            return
+    kind, left, right = asked
+    try:
+        decided = COMPARE[kind](compute(left, symbols), compute(right, symbols))
+    except ZeroDivisionError:
+        assume(False)
+    if isinstance(decided, SymBool):
+        return
+    for values in every:
+        try:
+            truth = COMPARE[kind](compute(left, values), compute(right, values))
+        except ZeroDivisionError:
+            continue
+        assert truth == decided
+
+
 @settings(max_examples=150, deadline=None)
 @given(TREES, TREES, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]))
 def test_what_bounds_decide_is_right_for_every_value(left: Any, right: Any, kind: str) -> None:
-    compare = {
-        "==": operator.eq, "!=": operator.ne, "<": operator.lt,
-        "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-    }[kind]  # fmt: skip
+    compare = COMPARE[kind]
     env = ShapeEnv()
     symbols = {"a": env.new_dynamic(high=5), "b": env.new_dynamic(low=1, high=4)}
     try:
@@ -437,3 +482,16 @@ def test_sympy_is_loaded_at_first_use() -> None:
         "assert 'sympy' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_sympy_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from gpuops.symbols import _sympy
+
+    _sympy.sympy.cache_clear()
+    monkeypatch.setitem(sys.modules, "sympy", None)
+    with pytest.raises(ImportError, match=r"need SymPy: pip install 'gpuops\[symbolic\]'"):
+        ShapeEnv().new_dynamic()
+    monkeypatch.undo()
+    assert str(ShapeEnv().new_dynamic()) == "u0"

@@ -324,19 +324,6 @@ def test_it_is_a_parameter_type_in_hints_and_schemas(ns: str) -> None:  # B7
                 call(np.zeros(1), wrong)
 
 
-def test_a_subclass_is_a_state_too(ns: str) -> None:
-    class Counted(RNGState):
-        def reserve(self, blocks: int) -> Any:
-            self.calls = getattr(self, "calls", 0) + 1
-            return super().reserve(blocks)
-
-    import gpuops_kernels
-
-    rng = Counted(5)
-    expected = gpuops_kernels.random_bits([9], RNGState(5))
-    assert np.array_equal(gpuops_kernels.random_bits([9], rng), expected) and rng.calls == 1
-
-
 def test_the_module_is_reachable_and_loaded_late() -> None:
     code = (
         "import sys, gpuops; before = 'gpuops.random' in sys.modules;"
@@ -349,12 +336,21 @@ def test_the_module_is_reachable_and_loaded_late() -> None:
 # -- on "cuda" -------------------------------------------------------------------------------------
 
 
-def test_a_state_on_the_device(simulated_cuda: Any) -> None:
+@pytest.fixture(
+    params=["simulated_cuda", pytest.param("cuda_device", marks=pytest.mark.cuda)],
+    ids=["simulated", "gpu"],
+)
+def on_cuda(request: pytest.FixtureRequest) -> Any:
+    """The simulated GPU, and a real one where there is one."""
+    return request.getfixturevalue(request.param)
+
+
+def test_a_state_on_the_device(on_cuda: Any) -> None:
     rng = RNGState(2**40 + 3, device="cuda")
-    assert rng.device is simulated_cuda.device
-    assert type(rng.key) is type(rng.offset) is type(simulated_cuda.asarray(np.zeros(1)))
+    assert rng.device is on_cuda.device
+    assert type(rng.key) is type(rng.offset) is type(on_cuda.asarray(np.zeros(1)))
     first = rng.reserve(2**33 + 1)
-    assert type(first) is type(rng.offset) and simulated_cuda.get(first).tolist() == [0]
+    assert type(first) is type(rng.offset) and on_cuda.get(first).tolist() == [0]
     assert rng.offset.get().tolist() == [2**33 + 1]
     rng.jump(2**64 - 1)
     there = state(2**40 + 3, 2**33)
@@ -366,7 +362,7 @@ def test_a_state_on_the_device(simulated_cuda: Any) -> None:
         rng.reserve(-1)
 
 
-def test_moving_between_devices(simulated_cuda: Any) -> None:
+def test_moving_between_devices(on_cuda: Any) -> None:
     here = state(7, 9)
     there = here.to("cuda")
     assert there.device.type == "cuda" and there == here
@@ -377,7 +373,7 @@ def test_moving_between_devices(simulated_cuda: Any) -> None:
     assert pickle.loads(pickle.dumps(there)) == there
 
 
-def test_children_are_the_same_on_every_device(simulated_cuda: Any) -> None:
+def test_children_are_the_same_on_every_device(on_cuda: Any) -> None:
     there = state(7, 2**32 - 1).to("cuda")
     children = there.split(3)
     assert children == state(7, 2**32 - 1).split(3)

@@ -52,8 +52,10 @@ def test_a_race_names_both_accesses_and_both_threads() -> None:
     )
     assert str(error) == (
         "RACE in kernel 'k': race: read of 4 bytes at byte 252 of shared variable 's' (256 bytes) "
-        "is not ordered after the write of 4 bytes by thread (63, 0, 0) of block (0, 0, 0) at "
-        "k.cu:5: s[t] = x[t];; thread (0, 0, 0) of block (0, 0, 0)\n  at k.cu:6: y[t] = s[63 - t];"
+        "is not ordered after the write of 4 bytes by thread (63, 0, 0) of block (0, 0, 0); "
+        "thread (0, 0, 0) of block (0, 0, 0)\n"
+        "  at k.cu:6: y[t] = s[63 - t];\n"
+        "  after k.cu:5: s[t] = x[t];"
     )
     assert (error.thread, error.block) == ((0, 0, 0), (0, 0, 0))
 
@@ -189,7 +191,8 @@ SOUND: dict[str, tuple[str, dict[str, Any]]] = {
     "a consumer that spins": (
         (
             "if (b) { y[t] = x[63 - t]; __threadfence(); __syncthreads();"
-            " if (!t) atomicExch(x + 99, -1); } else { if (!t) while (atomicAdd(x + 99, 0) != -1) {} __syncthreads(); x[t] = y[t]; }"
+            " if (!t) atomicExch(x + 99, -1); } else {"
+            " if (!t) while (atomicAdd(x + 99, 0) != -1) {} __syncthreads(); x[t] = y[t]; }"
         ),
         {"grid": 2},
     ),
@@ -215,14 +218,14 @@ def test_barriers_that_not_all_threads_reach() -> None:
     error = refused(
         "if (t < 32) {\nx[t] = 1; __syncthreads(); } else {\n__syncthreads(); x[t] = 2; }",
         "BARRIER-DIVERGENCE",
-        r"barrier divergence: thread .0, 0, 0. .* waits at k.cu:5.* while thread .32, 0, 0.",
+        r"barrier divergence: .* and by thread .32, 0, 0.*\n  at k.cu:5: .*\n  and k.cu:6: ",
         5,
     )
     assert error.thread == (0, 0, 0)
     refused(
         'if (t < 32)\nasm volatile("bar.sync 1, 64;");',
         ["NO-PROGRESS", "BARRIER-DIVERGENCE"][1],
-        "no thread can run: 32 threads wait at k.cu:5.*64 threads have exited",
+        "no thread can run: 32 wait here, 64 threads have exited.*at k.cu:5",
         5,
         block=96,
     )
@@ -274,6 +277,31 @@ def test_padding_may_be_copied_but_not_used() -> None:
     refused(copy + "y[t] = z[t].pad;", "UNINITIALISED", "nobody has written", 10, before=before)
 
 
+def test_structures_by_value_may_be_filled_in_part() -> None:
+    before = (
+        "struct W { int size; int v[6]; };\n"
+        "__device__ __noinline__ int pick(W w, int k) { w.v[k & 1] += w.size; return w.v[k]; }"
+    )
+    body = "W w; w.size = 3; for (int i = 0; i < 3; ++i) w.v[x[i] % 6] = x[t + i];\nx[t] = pick(w, {});"
+    x = run(body.format("t % 3"), block=1, before=before)
+    assert x[0] == 3
+    error = refused(body.format("x[t] + 4"), "UNINITIALISED", "local", 2, block=1, before=before)
+    assert error.file == "k.cu"
+
+
+def test_bytes_on_which_a_result_depends() -> None:
+    fill = "__shared__ __align__(4) {} s[8]; if (t < {}) s[t] = t;\n__syncthreads();\n"
+    half = fill.format("short", 5) + "y[t] = ((int*)s)[t % 3] + 1;"
+    refused(half, "UNINITIALISED", "read of 4 bytes at byte 8 of shared variable 's'", 6, block=32)
+    byte = fill.format("char", 7) + "y[t] = ((short*)s)[t % 4] + 1;"
+    refused(byte, "UNINITIALISED", "read of 2 bytes at byte 6", 6, block=32)
+    # What is cut off again does not count.
+    run(fill.format("short", 5) + "y[t] = ((int*)s)[t % 3] & 0xffff;", block=32)
+    run(fill.format("char", 6) + "y[t] = (((int*)s)[t % 2] >> 8) & 0xff;", block=32)
+    shifted = fill.format("char", 5) + "y[t] = (((int*)s)[t % 2] >> 8) & 0xff;"
+    refused(shifted, "UNINITIALISED", "at byte [45]", 6, block=32)
+
+
 BOUNDS = {
     "shared": ("__shared__ int s[64];\ns[t + 1] = x[t];", "byte 256 of shared variable 's'"),
     "before shared": ("__shared__ int s[64];\ns[t - 1] = x[t];", "byte -4 of shared variable 's'"),
@@ -304,6 +332,11 @@ def test_const_memory_is_read_only() -> None:
 
 
 def test_misaligned_vectors() -> None:
-    refused("__shared__ __align__(16) int s[66];\n*(int2*)(s + 1) = make_int2(t, t); __syncthreads(); y[t] = s[t];", "MISALIGNED",
-            "byte 4 of shared variable 's' .*not at a multiple of 8", 5)  # fmt: skip
-    refused("*(double*)(x + 2 * t + 1) = 1.0;", "MISALIGNED", "element 1 of argument 0 .* of 8")
+    shared = (
+        "__shared__ __align__(16) int s[66];\n*(int2*)(s + 1) = make_int2(t, t);"
+        " __syncthreads(); y[t] = s[t];"
+    )
+    where = "byte 4 of shared variable 's' .*not at a multiple of 8"
+    refused(shared, "MISALIGNED", where, 5)
+    where = "element 1 of argument 0 .*not a multiple of 8"
+    refused("*(double*)(x + 2 * t + 1) = 1.0;", "MISALIGNED", where)

@@ -224,6 +224,21 @@ def test_tracing_in_the_real_mode_writes_too(ops: Ops) -> None:
     assert (x == 2 * X).all()
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_constant_that_is_written_to(ops: Ops, mode: str) -> None:
+    total = np.zeros((3, 2))
+
+    def f(x: Any) -> Any:
+        assert ops.add_(total, x) is total
+        assert ops.add_(total, total) is total
+        return ops.mul(x, total)
+
+    graph = trace(f, mode)(X)
+    total[:] = 0
+    np.testing.assert_array_equal(graph(X), X * 2 * X)
+    np.testing.assert_array_equal(total, 2 * X)
+
+
 def test_calls_with_stateful_objects_stay(ns: str) -> None:
     @custom_op(f"{ns}::draw", mutates_args=())
     def draw(generator: np.random.Generator, n: int) -> Array:

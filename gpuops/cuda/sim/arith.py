@@ -63,6 +63,8 @@ F2, F4, F8 = np.float16, np.float32, np.float64
 
 _UNSIGNED = {1: U1, 2: U2, 4: U4, 8: U8}
 _LOW = U8(0xFFFFFFFF)
+# The bits of a float64 that float32 lacks, and their pattern at a tie.
+_BELOW_F4, _HALF_F4 = I8((1 << 29) - 1), I8(1 << 28)
 _32 = U8(32)
 
 
@@ -109,11 +111,31 @@ def saturate(x: Value) -> Value:
 
 
 def fma32(a: Value, b: Value, c: Value) -> Value:
-    """a * b + c in float64, which holds the product exactly, then rounded to float32.
+    """a * b + c of float32, rounded once.
 
-    Rounding twice differs from a fused operation in about one of 2^29 results.
+    float64 holds the product exactly. The sum is rounded there, which only matters where it then
+    looks like a tie between two float32 numbers.
     """
-    return (a.astype(F8) * b + c).astype(F4)
+    total = a.astype(F8) * b + c
+    tie = (total.view(I8) & _BELOW_F4) == _HALF_F4
+    if tie.any():
+        if total.__class__ is not np.ndarray:
+            return _untied(a, b, c, total).astype(F4)
+        some = np.flatnonzero(tie)
+        x, y, z = (v[some] if v.__class__ is np.ndarray else v for v in (a, b, c))
+        total[some] = _untied(x, y, z, total[some])
+    return total.astype(F4)
+
+
+def _untied(a: Value, b: Value, c: Value, total: Value) -> Value:
+    """Sums that look like ties, moved by a hair to the side on which the exact sum is.
+
+    The rounding error of the sum is Knuth's (two-sum).
+    """
+    p = a.astype(F8) * b
+    z = total - p
+    error = (p - (total - z)) + (c - z)
+    return pick(error != 0, np.nextafter(total, np.copysign(F8(np.inf), error)), total)
 
 
 def fma64(a: Value, b: Value, c: Value) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,7 @@ class Source:
         problem: str,
         x: Instruction | None = None,
         position: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None,
+        also: Sequence[str] = (),
     ) -> SimulationError:
         """The error of one kind.
 
@@ -136,6 +138,7 @@ class Source:
             problem: what happened; the kind's plain words are added if it does not have them.
             x: the instruction at fault.
             position: (thread, block) at fault.
+            also: further lines of the message.
         """
         words = _WORDS.get(kind, "")
         if words and words not in problem:
@@ -148,6 +151,7 @@ class Source:
         if x is not None:
             message += f"\n  at {self.describe(x)}"
             file, line = self.locate(x.place)
+        message += "".join(f"\n  {text}" for text in also)
         return SimulationError(message, kind, self.kernel, file, line, block, thread)
 
 

@@ -20,8 +20,9 @@ from gpuops.cuda.sim.frame import Frame, Lanes, Topology, bits, merge
 from gpuops.cuda.sim.machine import Machine, Stop
 from gpuops.cuda.sim.memory import Overwrite
 from gpuops.cuda.sim.regions import Fault
-from gpuops.cuda.sim.report import SimulationError, Source
+from gpuops.cuda.sim.report import Source
 from gpuops.cuda.sim.shadow import Race
+from gpuops.cuda.sim.verdict import Verdicts
 
 __all__ = ["run_wave"]
 
@@ -32,6 +33,7 @@ _PATIENCE = 4_000_000  # basic blocks without a change of memory before it is gi
 _LIMIT = 20_000_000  # basic blocks in all
 
 _FULL = 0xFFFFFFFF
+_OWN_FAILURES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def run_wave(machine: Machine, source: Source, top: Topology, waiting_blocks: int) -> None:
@@ -47,18 +49,21 @@ def run_wave(machine: Machine, source: Source, top: Topology, waiting_blocks: in
         SimulationError: anything is wrong.
     """
     wave = _Wave(machine, source, top, waiting_blocks)
+    verdicts = wave.verdicts
     try:
         wave.run()
     except Fault as fault:
-        wave.fail(fault.kind, fault.problem, fault.access.pc, fault.lane)
+        verdicts.fail(fault.kind, fault.problem, fault.access.pc, fault.lane)
     except Race as race:
-        wave.race(race)
+        verdicts.race(race)
     except Overwrite as lost:
-        wave.overwrite(lost)
+        verdicts.overwrite(lost)
     except Stop as stop:
-        wave.fail(stop.kind, stop.problem, stop.pc, stop.lane)
+        verdicts.fail(stop.kind, stop.problem, stop.pc, stop.lane)
     except Divergence as divergence:
-        wave.divergence(divergence)
+        verdicts.divergence(divergence)
+    except _OWN_FAILURES as error:
+        verdicts.broken(error, machine.program.blocks[wave.current].last)
 
 
 class _Wave:
@@ -67,7 +72,7 @@ class _Wave:
     def __init__(
         self, machine: Machine, source: Source, top: Topology, waiting_blocks: int
     ) -> None:
-        self.machine, self.source, self.top = machine, source, top
+        self.machine, self.top = machine, top
         self.waiting_blocks = waiting_blocks
         self.program = machine.program
         self.blocks = self.program.blocks
@@ -78,7 +83,10 @@ class _Wave:
         self.exited = 0
         self.existing = warp.existing(top)
         self.turn = 0
+        self.current = 0
         self.quiet = _Quiet(self)
+        code = self.program.function.code
+        self.verdicts = Verdicts(source, code, top, machine.memory)
         machine.top = top
         machine.copies = Copies(machine.memory, top)
         machine.barriers = Barriers(top, machine.clock, self.put)
@@ -122,6 +130,7 @@ class _Wave:
                 if waited is None:
                     return
                 frame = waited
+            self.current = index
             work = 1 + (frame.lanes.n >> 12)
             quiet.work += work
             quiet.total += work
@@ -187,7 +196,10 @@ class _Wave:
         lanes = frame.lanes
         whole = lanes.whole_warps
         if not (whole and mask.__class__ is not np.ndarray and int(mask) == _FULL):
-            ready = self._complete(block, lanes, mask)
+            elsewhere = self._elsewhere(block, lanes, mask)
+            ready = self._complete(block, lanes, mask, elsewhere)
+            if elsewhere is not None:
+                self._release_elsewhere(block, warp.present(lanes) | elsewhere)
             if not ready.all():
                 parked = np.flatnonzero(~ready)
                 self.parked[block.index] = frame.child(parked, block.live_in)
@@ -197,6 +209,44 @@ class _Wave:
         self.machine.clock.warp_wide(frame.lanes)
         return frame
 
+    def _elsewhere(self, block: Block, lanes: Lanes, mask: Any) -> Any:
+        """(warps,) the threads that wait at other ``__syncwarp``s with the same mask; or None.
+
+        Since sm_70 it is the mask that makes a warp's barrier one, and not its place in the text.
+        """
+        if not _is_warp_barrier(block):
+            return None
+        found = None
+        wanted = np.zeros(self.top.warps, np.uint64)
+        wanted[lanes.warp] = mask
+        for index, frame in self.parked.items():
+            if index == block.index or not _is_warp_barrier(self.blocks[index]):
+                continue
+            theirs = self._mask(mask_of(self.blocks[index].sync), frame)
+            same = np.flatnonzero(wanted[frame.lanes.warp] == theirs)
+            if len(same):
+                some = warp.present(Lanes(self.top, frame.lanes.index[same]))
+                found = some if found is None else found | some
+        return found
+
+    def _release_elsewhere(self, block: Block, arrived: Any) -> None:
+        """Threads at other places of a warp's barrier go on, if all of their mask have arrived."""
+        for index in [i for i in self.parked if i != block.index]:
+            other = self.blocks[index]
+            if not _is_warp_barrier(other):
+                continue
+            frame = self.parked.pop(index)
+            lanes = frame.lanes
+            masks = np.broadcast_to(self._mask(mask_of(other.sync), frame), (lanes.n,))
+            needed = masks.astype(np.uint64) & self.existing[lanes.warp]
+            ready = (needed & ~arrived[lanes.warp]) == 0
+            if ready.any():
+                passed = frame.child(np.flatnonzero(ready), other.live_in)
+                self.machine.clock.warp_wide(passed.lanes)
+                self.put(passed, other.targets[0])
+            if not ready.all():
+                self.parked[index] = frame.child(np.flatnonzero(~ready), other.live_in)
+
     def _mask(self, operand: str | None, frame: Frame) -> Any:
         if operand is None:
             return np.uint32(_FULL)
@@ -205,118 +255,40 @@ class _Wave:
             return np.uint32(int(operand.rstrip("uU"), 0) & _FULL)
         return frame.fetch(number)
 
-    def _complete(self, block: Block, lanes: Lanes, mask: Any) -> Any:
-        """Which threads' masks are present; refuses masks that cannot be."""
+    def _complete(self, block: Block, lanes: Lanes, mask: Any, elsewhere: Any = None) -> Any:
+        """Which threads' masks are present, here or elsewhere; refuses masks that cannot be."""
         masks = np.broadcast_to(mask, (lanes.n,)).astype(np.uint64)
         outside = (masks & lanes.bit) == 0
         if outside.any():
             k = int(np.argmax(outside))
             problem = f"the thread's own lane is not in its mask {int(masks[k]):#010x}"
-            self.fail("WARP-MASK", problem, block.last, int(lanes.index[k]))
+            self.verdicts.fail("WARP-MASK", problem, block.last, int(lanes.index[k]))
         needed = masks & self.existing[lanes.warp]
         gone = needed & self.exited_warps[lanes.warp]
         if gone.any():
             self._gone(block, lanes, masks, gone)
-        return (needed & ~warp.present(lanes)[lanes.warp]) == 0
+        arrived = warp.present(lanes)
+        if elsewhere is not None:
+            arrived |= elsewhere
+        return (needed & ~arrived[lanes.warp]) == 0
 
     def _gone(self, block: Block, lanes: Lanes, masks: Any, gone: Any) -> NoReturn:
         k = int(np.argmax(gone != 0))
         names = ", ".join(map(str, bits(int(gone[k]))))
         assert block.sync is not None
         problem = f"{block.sync.op} with mask {int(masks[k]):#010x} names exited lanes ({names})"
-        self.fail("WARP-MASK", problem, block.last, int(lanes.index[k]))
-
-    # -- errors ------------------------------------------------------------------------------
-
-    def _place(self, pc: int) -> str:
-        return self.source.describe(self.program.function.code[pc])
-
-    def who(self, lane: int) -> str:
-        """A thread in words."""
-        if lane < 0:
-            return "a thread of an earlier block"
-        thread, block = self.top.position(lane)
-        return f"thread {thread} of block {block}"
-
-    def fail(self, kind: str, problem: str, pc: int, lane: int | None = None) -> NoReturn:
-        """Raise the public error."""
-        position = None if lane is None else self.top.position(lane)
-        raise self.source.error(kind, problem, self.program.function.code[pc], position) from None
-
-    def race(self, race: Race) -> NoReturn:
-        """Two accesses that nothing orders."""
-        found = race.conflict
-        memory = self.machine.memory
-        shared = found.shadow is memory.shared.shadow
-        if shared:
-            where = memory.shared.name_of(found.where)
-        else:
-            window = next(w for w in memory.windows.values() if w.shadow is found.shadow)
-            where = window.place(found.where)
-        before = f"the {found.other.words} by {self.who(found.other_lane)}"
-        if found.pending:
-            problem = (
-                f"race: {found.access.words} at {where}, whose cp.async by "
-                f"{self.who(found.other_lane)} is not waited for"
-            )
-        else:
-            problem = (
-                f"race: {found.access.words} at {where} is not ordered after {before} "
-                f"at {self._place(found.other.pc)}"
-            )
-        self.fail("RACE", problem, found.access.pc, found.lane)
-
-    def overwrite(self, lost: Overwrite) -> NoReturn:
-        """Different values for one place from one instruction."""
-        problem = (
-            f"race: {lost.access.words} at the same place as {self.who(lost.other)} writes "
-            "another value to in the same instruction"
-        )
-        self.fail("RACE", problem, lost.access.pc, lost.lane)
-
-    def divergence(self, found: Divergence) -> NoReturn:
-        """Threads of a block at different barriers."""
-        (first, lane), (second, other) = found.first, found.second
-        problem = (
-            f"barrier divergence: {self.who(lane)} waits at {self._place(first)} while "
-            f"{self.who(other)} waits at {self._place(second)}"
-        )
-        self.fail("BARRIER-DIVERGENCE", problem, first, lane)
+        self.verdicts.fail("WARP-MASK", problem, block.last, int(lanes.index[k]))
 
     def _stuck(self) -> NoReturn:
-        """No thread can run, some wait."""
+        """No thread can run, some wait: for a thread that has exited, or for a barrier."""
         for index, frame in self.parked.items():
             block = self.blocks[index]
             mask = self._mask(mask_of(block.sync), frame) if block.sync else np.uint32(_FULL)
             self._complete(block, frame.lanes, mask)
-        places = [
-            (w.block.last, w.frame.lanes)
-            for waiting in self.machine.barriers.waiting.values()
-            for w in waiting
-        ]
-        places += [(self.blocks[i].last, f.lanes) for i, f in self.parked.items()]
-        texts = [
-            f"{lanes.n} threads wait at {self._place(pc)}"
-            + (f" ({self.who(int(lanes.index[0]))} first)" if lanes.n > 1 else "")
-            for pc, lanes in places
-        ]
-        if self.exited:
-            texts.append(f"{self.exited} threads have exited")
-        pc, lanes = places[0]
-        kind = "BARRIER-DIVERGENCE" if len(texts) > 1 else "NO-PROGRESS"
-        words = "barrier divergence" if len(texts) > 1 else "no progress"
-        problem = f"{words}: no thread can run: {'; '.join(texts)}"
-        self.fail(kind, problem, pc, int(lanes.index[0]))
-
-    def no_progress(self, pc: int, lane: int, why: str) -> NoReturn:
-        """Threads run and nothing changes."""
-        problem = f"no progress: {why}"
-        if self.waiting_blocks:
-            problem += (
-                f"; {self.waiting_blocks} blocks have not started, since only {self.top.count} of "
-                f"this size are resident at once, and these wait for each other or for those"
-            )
-        self.fail("NO-PROGRESS", problem, pc, lane)
+        barriers = self.machine.barriers.waiting.values()
+        waiting = [(w.block.last, w.frame.lanes) for some in barriers for w in some]
+        waiting += [(self.blocks[i].last, f.lanes) for i, f in self.parked.items()]
+        self.verdicts.stuck(waiting, self.exited)
 
 
 class _Quiet:
@@ -374,12 +346,14 @@ class _Quiet:
         frame = self.wave.ready[index][0]
         block = self.wave.blocks[index]
         pc = block.code[0][0] if block.code else block.last
-        self.wave.no_progress(pc, int(frame.lanes.index[0]), why)
+        lane = int(frame.lanes.index[0])
+        self.wave.verdicts.no_progress(pc, lane, why, self.wave.waiting_blocks)
+
+
+def _is_warp_barrier(block: Block) -> bool:
+    return block.sync is not None and ".warp" in block.sync.op
 
 
 def _is_barrier(block: Block) -> bool:
     x = block.sync
     return x is not None and x.op.startswith("bar") and ".warp" not in x.op
-
-
-__all__ += ["SimulationError"]

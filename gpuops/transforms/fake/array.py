@@ -13,6 +13,7 @@ from gpuops.errors import ArgumentError, FakeDataError, ShapeError, describe
 from gpuops.symbols import is_symbolic, product
 from gpuops.transforms.array_methods import ArrayMethods
 from gpuops.transforms.fake import context
+from gpuops.transforms.fake.keys import with_fakes
 from gpuops.transforms.fake.layout import (
     ALIGNED,
     OWNDATA,
@@ -291,6 +292,12 @@ FakeArray(shape=(), dtype=float32, device='cpu')
             made: FakeArray = super()._create(name, args, kwargs)
         made._mode = self._mode
         return made
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(with_fakes(self, key))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(with_fakes(self, key), value)
 
     # -- what needs data ---------------------------------------------------------------------------
 

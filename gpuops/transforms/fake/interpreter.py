@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+import numpy as np
+
 from gpuops.conventions import returned_arguments
 from gpuops.dispatch import ambient, intercepted, register_wrapper
 from gpuops.errors import DeviceError, FakeMixError, NoFakeError, describe
@@ -12,12 +14,11 @@ from gpuops.opaque import opaque_kind
 from gpuops.opaque_fakes import fake_of
 from gpuops.register import FAKE
 from gpuops.registry import Operator, registry
-from gpuops.symbols import is_symbolic
 from gpuops.transforms.fake.array import FakeArray
 from gpuops.transforms.fake.context import LEVEL, FakeContext
 from gpuops.transforms.fake.gufunc import gufunc_fake
 from gpuops.transforms.fake.outputs import check_outputs, name_dynamic_sizes
-from gpuops.transforms.fake.remembered import MOST_REMEMBERED, key_of
+from gpuops.transforms.fake.remembered import key_of, remember
 
 __all__ = ["interpret"]
 
@@ -45,7 +46,7 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
         if type(value) is not FakeArray:
             if value is None:
                 continue
-            _fail_mixed(operator, args, kwargs)
+            return interpret(operator, *_with_numbers(operator, args, kwargs))
         if value._device is not device:
             if device is not None:
                 _fail_devices(operator, args, kwargs)
@@ -69,14 +70,13 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
     except TypeError:  # a symbolic size, which has no hash
         return _run(operator, plan, fake, mode, args, kwargs, arrays)
     if found is not None:
-        return FakeArray.raw(found[0], found[1], device, found[2], mode)
+        shape, dtype, strides, is_view, writeable = found
+        if is_view:
+            return arrays[0].new_view(shape, strides, dtype, writeable=writeable)
+        return FakeArray.raw(shape, dtype, device, strides, mode)
     out = _run(operator, plan, fake, mode, args, kwargs, arrays)
-    # A size that depends on data is another one each time.
-    new = plan.one_array and out._base is None and not any(map(is_symbolic, out._shape))
-    if new and out._device is device:
-        if len(remembered) >= MOST_REMEMBERED:
-            remembered.clear()
-        remembered[key] = out._shape, out._dtype, out._strides
+    if type(out) is FakeArray and out._device is device:
+        remember(remembered, key, out, arrays)
     return out
 
 
@@ -229,6 +229,31 @@ def _fail_without_fake(operator: Operator) -> NoReturn:
         f"outputs' shapes:\n\n    @{decorator}\n    def _({', '.join(parameters)}):\n"
         f"        return {values}\n\nDeclared as {operator.declaration}"
     )
+
+
+def _with_numbers(
+    operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments with fakes for 0-d NumPy arrays: those are what NumPy's numbers became.
+
+    Raises:
+        FakeMixError: there are other real arrays among them, or no fakes.
+    """
+    arrays = [array for _, array in _named_arrays(operator, args, kwargs)]
+    fakes = [array for array in arrays if type(array) is FakeArray]
+    real = [array for array in arrays if type(array) is not FakeArray]
+    if not fakes or any(type(array) is not np.ndarray or array.ndim for array in real):
+        _fail_mixed(operator, args, kwargs)
+    like = fakes[0]
+
+    def faked(value: Any) -> Any:
+        if type(value) is list:
+            return [faked(item) for item in value]
+        if type(value) is np.ndarray:
+            return FakeArray.raw((), value.dtype, like.device, None, like.fake_mode)
+        return value
+
+    return [faked(value) for value in args], {k: faked(v) for k, v in kwargs.items()}
 
 
 # -- arguments that do not go together -------------------------------------------------------------

@@ -22,6 +22,8 @@ __all__ = ["Source", "SourceGone", "find_source"]
 MAX_DEPTH = 6
 MAX_VISITED = 20_000
 
+# Modules whose functions know the default stream and handle, and every kernel.
+_OWN = frozenset({"gpuops.cuda.streams", "gpuops.cuda.handles", "gpuops.ops"})
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), type(Ellipsis))
 
 
@@ -104,12 +106,34 @@ def _roots(fn: Any, owner: str) -> Iterator[Source]:
         yield Source(f"L['self']{owner}", (_fixed(fn),))
         fn = method.__func__
     code = fn.__code__
-    for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
-        yield Source(f"L[{name!r}]{owner}", (_contents(cell),))
-    yield from _defaults(fn, owner)
-    for name in sorted(_names(code)):
-        if name in fn.__globals__:
-            yield Source(f"G[{name!r}]", (_global(fn.__globals__, name),))
+    names = sorted(_names(code))
+    named = [
+        Source(f"L[{name!r}]{owner}", (_contents(cell),))
+        for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True)
+    ]
+    named += _defaults(fn, owner)
+    named += [
+        Source(f"G[{name!r}]", (_global(fn.__globals__, name),))
+        for name in names
+        if name in fn.__globals__
+    ]
+    for source in named:
+        yield source
+        yield from _in_modules(source, names)
+
+
+def _in_modules(source: Source, names: list[str], depth: int = 3) -> Iterator[Source]:
+    """What a function's code can name in a module: ``module.name``, ``package.module.name``."""
+    try:
+        value = source.find()
+    except SourceGone:
+        return
+    if isinstance(value, types.ModuleType) and depth:
+        for name in names:
+            if name in vars(value):
+                inner = source.then(f".{name}", _attribute(name))
+                yield inner
+                yield from _in_modules(inner, names, depth - 1)
 
 
 def _defaults(fn: types.FunctionType, owner: str) -> Iterator[Source]:
@@ -124,11 +148,13 @@ def _defaults(fn: types.FunctionType, owner: str) -> Iterator[Source]:
 def _following(source: Source, value: Any) -> Iterator[Source]:
     """The steps that lead on from an object."""
     cls = type(value)
+    if isinstance(value, types.ModuleType):
+        return  # the names that the code has are roots; the others are foreign
+    if isinstance(value, types.FunctionType) and value.__module__ in _OWN:
+        return
     if isinstance(value, (types.FunctionType, types.MethodType, functools.partial)):
         name = getattr(value, "__name__", "partial")
         yield from _roots(value, f" of {name}")
-    elif isinstance(value, types.ModuleType):
-        return  # a module's names are as many as they are foreign
     elif cls is dict:
         yield from (source.then(f"[{key!r}]", _item(key)) for key in value)
     elif cls in (list, tuple):

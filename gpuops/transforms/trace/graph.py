@@ -6,18 +6,31 @@ import linecache
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpuops.errors import GraphError, describe
 from gpuops.symbols import Condition, ShapeEnv, is_symbolic
 from gpuops.symbols.env import line_text
 from gpuops.transforms.trace import text
 from gpuops.transforms.trace.nodes import ArrayMeta, Constant, Input, Node, Ref, SizeSource, refs
-from gpuops.transforms.trace.objects import ClosedValue, External, Member, ObjectInput, in_table
+from gpuops.transforms.trace.objects import (
+    CURRENT_STREAM,
+    ClosedValue,
+    Created,
+    External,
+    Member,
+    ObjectInput,
+    in_table,
+)
+from gpuops.transforms.trace.regions import enters_streams
 from gpuops.transforms.trace.source import Writer
 from gpuops.transforms.trace.structure import leaves, map_leaves
+
+if TYPE_CHECKING:
+    from gpuops.cuda.graphs import CapturedGraph
 
 __all__ = ["Graph"]
 
@@ -37,6 +50,7 @@ class Graph:
         object_inputs: the opaque reference objects among the arguments.
         externals: the opaque reference objects that the function used and was not given; the graph
             looks each of them up again when it runs.
+        created: the opaque reference objects that it made; the graph makes them anew.
         closed_values: the objects of opaque value types that it used and was not given; the graph
             refuses to run where they are others by then.
         nodes: the operator calls, in order.
@@ -63,6 +77,7 @@ class Graph:
         tracing_mode: str,
         object_inputs: Sequence[ObjectInput] = (),
         externals: Sequence[External] = (),
+        created: Sequence[Created] = (),
         closed_values: Sequence[ClosedValue] = (),
     ) -> None:
         self.parameters = parameters
@@ -78,9 +93,18 @@ class Graph:
         self.constants = [constant for constant in constants if id(constant) in kept]
         self.object_inputs = list(object_inputs)
         self.externals = [external for external in externals if id(external) in kept]
+        # The stream of whoever calls the graph has the index 0.
+        self.externals.sort(key=lambda external: external.source.text != CURRENT_STREAM)
         for index, external in enumerate(self.externals):
             external.index = index
+        self.created = [made for made in created if id(made) in kept]
+        for index, made in enumerate(self.created, len(self.externals)):
+            made.index = index
         self.closed_values = list(closed_values)
+        self._enters_streams = enters_streams(self)
+        self._has_surroundings = bool(
+            self.externals or self.created or closed_values or self._enters_streams
+        )
         here = {id(owner) for owner in (*inputs, *self.nodes)}
         self.sources = {s: source for s, source in sources.items() if id(source.ref.owner) in here}
         # What was required of the results of calls that are left out does not matter.
@@ -123,12 +147,39 @@ class Graph:
         if self._has_fixed:
             self._check_arguments(args)
         function = self._function or self._build()
-        if not (self.externals or self.closed_values):
+        if not self._has_surroundings:
             return function(*args)
         for closed in self.closed_values:
             closed.check()
-        with in_table(self.externals):
+        with in_table(self.externals, self.created), self._leaving_streams():
             return function(*args)
+
+    def _leaving_streams(self) -> AbstractContextManager[None]:
+        """A context in which streams that an error keeps from being left are left."""
+        if not self._enters_streams:
+            return nullcontext()
+        from gpuops.cuda.streams import restoring_streams  # only graphs with streams need it
+
+        return restoring_streams()
+
+    def cuda_graph(self, *args: Any) -> CapturedGraph:
+        """Capture a replay into a CUDA graph: one launch for all the kernels.
+
+        Args:
+            args: the graph's arguments. Arrays are copied into buffers, as at each launch;
+                anything else is fixed.
+
+        Returns:
+            A function of the same arguments; see `gpuops.cuda.graphs.CapturedGraph`.
+
+        Raises:
+            DeviceError: there is no GPU here.
+            ArgumentError: no argument is an array of the GPU.
+            GraphError: the graph does not hold for the arguments.
+        """
+        from gpuops.cuda.graphs import capture  # a host without a GPU has no use for it
+
+        return capture(self, args)
 
     def _check_arguments(self, args: tuple[Any, ...]) -> None:
         """Check the structure of arguments, and those that are fixed in the graph."""

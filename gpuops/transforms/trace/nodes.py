@@ -11,7 +11,7 @@ from gpuops.devices import Device, device_of
 from gpuops.effects import effect_of
 from gpuops.errors import Location
 from gpuops.registry import Operator
-from gpuops.transforms.trace.objects import External, Member, ObjectInput
+from gpuops.transforms.trace.objects import Created, External, Member, ObjectInput
 
 __all__ = ["ArrayMeta", "Constant", "Input", "Node", "Ref", "SizeSource", "refs"]
 
@@ -128,7 +128,7 @@ class Ref:
         path: for an output of a call, its number and, in a list, the number in that.
     """
 
-    owner: Input | Constant | Node | ObjectInput | External | Member
+    owner: Input | Constant | Node | ObjectInput | External | Created | Member
     path: tuple[int, ...] = ()
 
     @property

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, NoReturn
 
 from gpuops import external_objects
@@ -17,6 +19,7 @@ from gpuops.transforms.trace.structure import Path
 
 __all__ = [
     "ClosedValue",
+    "Created",
     "Expected",
     "External",
     "Member",
@@ -39,7 +42,8 @@ class Expected:
     Attributes:
         type: the name of its class in schemas.
         guards: what its class's ``guard_fn`` gave; see `gpuops.opaque.guard_values`.
-        reads: the members whose real values were read while tracing.
+        reads: the members whose real values were read while tracing: ``"size"``, and of a member
+            that is an opaque object itself ``"inner.size"``.
     """
 
     type: str
@@ -56,7 +60,10 @@ class Expected:
         if cls is None or not isinstance(value, cls) or is_fake(value):
             raise GraphError(f"{what} must be a {self.type}, got {describe(value)}")
         for name, expected in self.reads.items():
-            found = getattr(value, name, None)
+            try:
+                found = attrgetter(name)(value)
+            except AttributeError as error:
+                found = error
             if not (found is expected or found == expected):
                 raise GraphError(
                     f"{what} had {name} = {expected!r} when the graph was traced, and it is fixed "
@@ -121,18 +128,37 @@ class External:
             DeadObjectError: there is none any more.
             GraphError: it is another one, which the graph does not hold for.
         """
-        what = f"external object {self.index}, {self.source.text} (a {self.meta}),"
         try:
             found = self.source.find()
         except SourceGone as gone:
-            raise DeadObjectError(
-                f"{what} is no longer alive: {gone}. The graph was traced with it, and looks it up "
-                "at each replay"
-            ) from None
+            self._fail_dead(f"{gone}. The graph was traced with it and looks it up at each replay")
         if found is None:
-            raise DeadObjectError(f"{what} is no longer alive: {self.source.text} is None")
-        self.expected.check(f"{self.source.text}", found)
+            self._fail_dead(f"{self.source.text} is None")
+        self.expected.check(self.source.text, found)
         return found
+
+    def _fail_dead(self, why: str) -> NoReturn:
+        raise DeadObjectError(
+            f"external object {self.index}, {self.source.text} (a {self.meta}), is no longer "
+            f"alive: {why}"
+        ) from None
+
+
+@dataclass(eq=False, slots=True)
+class Created:
+    """An opaque object that the traced function made, and that the graph makes anew.
+
+    Attributes:
+        name: its name in the code.
+        index: its index in the table of external objects while the graph runs.
+        construct: makes one.
+        meta: its type, as schemas spell it.
+    """
+
+    name: str
+    index: int
+    construct: Callable[[], Any]
+    meta: str
 
 
 @dataclass(eq=False, slots=True)
@@ -198,9 +224,12 @@ class Objects:
         self._name = name
         self.inputs: list[ObjectInput] = []
         self.externals: list[External] = []
+        self.created: list[Created] = []
         self.values: list[ClosedValue] = []
         # id of a fake or of a real object -> it, and what it is in the graph.
         self._owners: dict[int, tuple[Any, Any]] = {}
+        # The stream that was the current one before the function began.
+        self._outer = _streams().outer_stream() if _streams() else None
         self._sourced: dict[int, Any] = {}
 
     def add_input(self, name: str, path: Path, value: Any) -> FakeOpaque:
@@ -209,7 +238,18 @@ class Objects:
         made = ObjectInput(self._name(name), path, _expected(real_of(value)))
         self.inputs.append(made)
         self._owners[id(fake)] = (fake, made)
+        # A stream that is entered comes back as itself, from `current_stream`.
+        self._owners.setdefault(id(real_of(value)), (real_of(value), made))
         return fake
+
+    def add_created(self, value: Any, construct: Callable[[], Any]) -> None:
+        """Note that the traced function has just made an object, which the graph can make too."""
+        info = opaque_info(type(value))
+        assert info is not None
+        name = self._name(info.name.rpartition(".")[2].lower())
+        made = Created(name, len(self.created), construct, info.name)
+        self.created.append(made)
+        self._owners[id(value)] = (value, made)
 
     def owner(self, value: Any) -> Any:
         """What a reference object, or the fake of one, is in the graph.
@@ -232,8 +272,12 @@ class Objects:
     def _external(self, value: Any) -> External:
         source = find_source(self._fn, value)
         if source is None:
+            source = _current_stream(value, self._outer)
+        if source is None:
             _fail_created(value)
         wanted = source.text.rpartition("['")[2].partition("'")[0]
+        if source.text == CURRENT_STREAM:
+            wanted = "caller_stream"
         name = self._name(wanted if wanted.isidentifier() else "external")
         found = External(name, len(self.externals), source, _expected(value))
         self.externals.append(found)
@@ -256,10 +300,42 @@ class Objects:
             yield
         finally:
             reads.reset(token)
-            for real, name, value in seen:
-                for known, owner in list(self._owners.values()):
-                    if real_of(known) is real and not isinstance(owner, Member):
-                        owner.expected.reads.setdefault(name, value)
+            for fake, name, value in seen:
+                self._note_read(fake, name, value)
+
+    def _note_read(self, fake: Any, name: str, value: Any) -> None:
+        """Note with an object of the graph what was read of it, or of a member of it."""
+        while (nested := member_path(fake)) is not None:
+            fake, attribute = nested
+            name = f"{attribute}.{name}"
+        for known, owner in list(self._owners.values()):
+            if real_of(known) is not real_of(fake):
+                continue
+            path = name
+            while isinstance(owner, Member):
+                path = f"{owner.attribute}.{path}"
+                owner = owner.parent
+            if isinstance(owner, (ObjectInput, External)):
+                owner.expected.reads.setdefault(path, value)
+
+
+CURRENT_STREAM = "current_stream()"
+
+
+def _streams() -> Any:
+    """The module of streams, if anybody has imported it."""
+    return sys.modules.get("gpuops.cuda.streams")
+
+
+def _current_stream(value: Any, outer: Any) -> Source | None:
+    """The source of the stream that is the current one around a traced function, or its graph."""
+    streams = _streams()
+    if streams is None or not isinstance(value, streams.Stream):
+        return None
+    # The default stream may have been asked for by the function itself, for the first time.
+    if value is not outer and not (outer is None and value is streams.current_stream()):
+        return None
+    return Source(CURRENT_STREAM, (lambda _: streams.current_stream(),))
 
 
 def _expected(value: Any) -> Expected:
@@ -278,8 +354,10 @@ def _fail_created(value: Any) -> NoReturn:
 
 
 @contextmanager
-def in_table(externals: list[External]) -> Iterator[None]:
+def in_table(externals: list[External], created: list[Created] | None = None) -> Iterator[None]:
     """Make a graph's external objects the table of this thread in the block.
+
+    Behind those that it finds there is room for those that it makes.
 
     Raises:
         DeadObjectError, GraphError: as `External.find` does.
@@ -287,6 +365,8 @@ def in_table(externals: list[External]) -> Iterator[None]:
     found = [external.find() for external in externals]
     saved = external_objects.snapshot()
     external_objects.hold(*found)
+    for made in created or ():
+        external_objects.expect(made.construct, f"{made.name}, made in the graph")
     try:
         yield
     finally:

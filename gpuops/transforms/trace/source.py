@@ -17,9 +17,12 @@ import numpy as np
 
 from gpuops import external_objects
 from gpuops.devices import Device
+from gpuops.effects import CONSTRUCTS
 from gpuops.registry import registry
 from gpuops.symbols import Condition, is_symbolic
 from gpuops.transforms.trace.nodes import Constant, Input, Node, Ref, SizeSource, refs
+from gpuops.transforms.trace.objects import Created
+from gpuops.transforms.trace.regions import OUTER, foreign_streams, stream_of
 from gpuops.transforms.trace.structure import leaves
 from gpuops.transforms.trace.values import expression, import_line, is_value
 
@@ -30,7 +33,8 @@ __all__ = ["Writer", "is_reserved"]
 
 _RESERVED = frozenset(
     {"Device", "GraphError", "check_input", "complex", "condition_error", "float", "forward"}
-    | {"check_object", "external_objects", "get_external_object_by_index"}
+    | {"check_object", "construct_external_object", "external_objects"}
+    | {"current_stream", "get_external_object_by_index", "keep_until_done", "outer_stream"}
     | {"len", "max", "min", "ndarray", "np", "ops", "type"}
 )
 _SYMBOL = re.compile(r"[su]\d+\Z")
@@ -63,6 +67,7 @@ class Writer:
         self._imports: set[str] = set()
         self._import_from: dict[str, str] = {}
         self._names = _names(graph)
+        self._stream_of = stream_of(graph) if comments else {}
         self._waiting = list(graph.conditions)
         self._symbols = _needed_symbols(graph)
         self._ready: set[Any] = set()
@@ -101,11 +106,16 @@ class Writer:
         yield from self._sizes({id(made) for made in graph.inputs})
         yield from self._repeated_sizes()
         last = _last_uses(graph) if self.bound else {}
+        foreign = foreign_streams(graph) if self.bound else {}
+        if any(OUTER in streams for streams in foreign.values()):
+            self.globals["current_stream"] = self._streams().current_stream
+            yield f"{OUTER} = current_stream()"
         for node in graph.nodes:
             yield self._call(node)
             yield from self._sizes({id(node)})
             dropped = last.get(id(node))
             if dropped:
+                yield from self._keep(dropped, foreign)
                 yield f"del {', '.join(dropped)}"
         yield f"return {self.value(graph.outputs)}"
 
@@ -120,16 +130,36 @@ class Writer:
                 self.globals["check_object"] = self.graph.check_object
                 yield f"check_object({index}, {given.name})"
         for external in self.graph.externals:
-            function = "get_external_object_by_index"
-            if self.bound:
-                self.globals[function] = getattr(external_objects, function)
-            else:
-                self._imports.add("external_objects")
-                function = f"external_objects.{function}"
+            call = self._table_call("get_external_object_by_index", external.index)
             comment = f"  # {external.source.text}" * self.comments
-            yield f"{external.name} = {function}({external.index}){comment}"
+            yield f"{external.name} = {call}{comment}"
+
+    def _keep(self, dropped: list[str], foreign: dict[str, list[str]]) -> Iterator[str]:
+        """Keep arrays that are dropped until the other streams that use them are done."""
+        for name in dropped:
+            for stream in foreign.get(name, ()):
+                self.globals["keep_until_done"] = self._streams().keep_until_done
+                yield f"keep_until_done({name}, {stream})"
+
+    def _streams(self) -> Any:
+        from gpuops.cuda import streams  # a graph without streams has no use for it
+
+        return streams
+
+    def _table_call(self, function: str, index: int) -> str:
+        """A call of a function of `gpuops.external_objects`."""
+        if self.bound:
+            self.globals[function] = getattr(external_objects, function)
+            return f"{function}({index})"
+        self._imports.add("external_objects")
+        return f"external_objects.{function}({index})"
 
     def _call(self, node: Node) -> str:
+        made = node.args[0].owner if node.args and isinstance(node.args[0], Ref) else None
+        if isinstance(made, Created) and registry.rule(node.operator, CONSTRUCTS) is not None:
+            # The object's class calls the operator, as it did while tracing.
+            call = self._table_call("construct_external_object", made.index)
+            return f"{made.name} = {call}{self._comment(node)}"
         schema = node.operator.schema
         arguments = [self.value(value) for value in node.args]
         arguments += [f"{name}={self.value(value)}" for name, value in node.kwargs.items()]
@@ -146,7 +176,9 @@ class Writer:
             return ""
         outputs = [f"[{', '.join(map(str, o))}]" if isinstance(o, list) else str(o)
                    for o in node.outputs]  # fmt: skip
-        return f"  # {', '.join(outputs) or 'nothing'}; {node.location}"
+        stream = self._stream_of.get(id(node), OUTER)
+        where = "" if stream == OUTER else f"; on {stream}"
+        return f"  # {', '.join(outputs) or 'nothing'}; {node.location}{where}"
 
     def _operator(self, node: Node) -> str:
         operator = node.operator
@@ -311,7 +343,8 @@ class Writer:
 
 def _names(graph: Graph) -> set[str]:
     """The names of variables in a graph's code."""
-    named: list[Any] = [*graph.inputs, *graph.constants, *graph.object_inputs, *graph.externals]
+    named: list[Any] = [*graph.inputs, *graph.constants]
+    named += [*graph.object_inputs, *graph.externals, *graph.created]
     found = {*graph.parameters, *(owner.name for owner in named)}
     for node in graph.nodes:
         returns = range(len(node.operator.schema.returns))

@@ -39,6 +39,8 @@ def dump(graph: Graph) -> str:
             f"the graph looks up {external.source.text}, a {external.meta}, when it runs, and so "
             "cannot be saved as text; make it an argument of the traced function"
         )
+    for made in graph.created:
+        raise GraphError(f"the graph makes {made.name}, a {made.meta}, and so has no text")
     symbols = [_symbol(graph.env.symbols[s]) for s in _used_symbols(graph)]
     data = {
         "format": FORMAT,

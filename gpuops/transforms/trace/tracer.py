@@ -11,10 +11,11 @@ from gpuops.conventions import returned_arguments
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
 from gpuops.dispatch import ambient, entered
+from gpuops.effects import CONSTRUCTS
 from gpuops.errors import ArgumentError, TraceError, caller_location, describe
 from gpuops.opaque import is_opaque_type
 from gpuops.opaque_fakes import real_of
-from gpuops.registry import Operator
+from gpuops.registry import Operator, registry
 from gpuops.symbols import ShapeEnv, SymInt, is_symbolic, known_equal, product
 from gpuops.symbols._sympy import sympy
 from gpuops.symbols.algebra import evaluate
@@ -30,6 +31,7 @@ from gpuops.transforms.trace.structure import Path, leaves, map_leaves
 __all__ = ["MODES", "Tracer", "trace"]
 
 MODES = ("real", "fake", "symbolic")
+
 
 def trace(fn: Callable[..., Any], tracing_mode: str = "real") -> Callable[..., Graph]:
     """Record the operator calls that a function makes.
@@ -142,6 +144,7 @@ class Tracer:
             tracing_mode=self.tracing_mode,
             object_inputs=self.objects.inputs,
             externals=self.objects.externals,
+            created=self.objects.created,
             closed_values=self.objects.values,
         )
 
@@ -197,6 +200,9 @@ class Tracer:
                 f"{operator.qualname} was called with an array of a tracing that has ended; "
                 "a traced function must not keep its arrays"
             )
+        constructs = registry.rule(operator, CONSTRUCTS)
+        if constructs is not None:
+            self.objects.add_created(args[0], constructs.value)
         known: dict[int, TracingArray] = {}
 
         def value(path: Path, leaf: Any) -> Any:
@@ -223,9 +229,8 @@ class Tracer:
             names = [parameter.name for parameter in operator.schema.parameters]
             given = dict(zip(names, (*args, *kwargs.values()), strict=True))
             arrays = [given[parameter.name] for parameter in returned]
-            if all(isinstance(array, TracingArray) and array.tracer is self for array in arrays):
-                node.outputs = tuple(ArrayMeta.of(array.value) for array in arrays)
-                return tuple(arrays) if operator.schema.returns_tuple else arrays[0]
+            node.outputs = tuple(map(ArrayMeta.of, arrays))
+            return tuple(arrays) if operator.schema.returns_tuple else arrays[0]
         return self._wrap(node, out, known)
 
     def _value(self, operator: Operator, leaf: Any, known: dict[int, TracingArray]) -> Any:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from gpuops import Array, custom_op
 from gpuops.random import RNGState
+from gpuops_kernels._batching import element, with_batch
 from gpuops_kernels._random import WORDS, blocks_for, check_same_device
 from gpuops_kernels.dropout_apply.op import apply, check_input
+from gpuops_kernels.dropout_apply.op import batched as dropout_apply_batched
 
 __all__ = ["check", "draw", "dropout"]
 
@@ -67,6 +70,16 @@ def dropout(x: Array, p: float, rng: RNGState) -> Array:
 def _fake(x: Any, p: float, rng: RNGState) -> Any:
     check_input("dropout", x, p)
     return x.new_empty(x.shape)
+
+
+@dropout.register_vmap
+def _batched(info: Any, in_dims: Any, x: Any, p: float, rng: RNGState) -> Any:
+    if info.randomness == "same":
+        one = element(x, in_dims[0])
+        check_input("dropout", one, p)
+        first = rng.reserve(blocks_for(math.prod(one.shape), WORDS))
+        return dropout_apply_batched(info, (in_dims[0], None, None, None), x, p, rng.key, first)
+    return dropout(with_batch(x, in_dims[0], info.batch_size), p, rng), 0
 
 
 dropout.register_kernel("cpu", ".cpu:run")

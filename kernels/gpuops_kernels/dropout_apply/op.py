@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+import gpuops
 from gpuops import Array, custom_op
+from gpuops_kernels._batching import each, element, front, wide
 from gpuops_kernels._random import WORDS, blocks_for, check_dtype, words_of
 
-__all__ = ["apply", "check", "check_input", "dropout_apply", "scale_of", "threshold_of"]
+__all__ = ["apply", "batched", "check", "check_input", "dropout_apply", "scale_of", "threshold_of"]
 
 
 def check_input(name: str, x: Any, p: float) -> None:
@@ -105,6 +107,27 @@ def dropout_apply(x: Array, p: float, key: Array, offset: Array) -> Array:
 def _fake(x: Any, p: float, key: Any, offset: Any) -> Any:
     check(x, p, key, offset)
     return x.new_empty(x.shape)
+
+
+@dropout_apply.register_vmap
+def batched(info: Any, in_dims: Any, x: Any, p: float, key: Any, offset: Any) -> Any:
+    """The same mask for all elements where they have the same numbers, as one by one."""
+    xp = gpuops.xp
+    if in_dims[2] is not None or in_dims[3] is not None:
+        found = each(dropout_apply, info, in_dims, x, p, key, offset)
+        one = element(x, in_dims[0])
+        if not found:
+            device = gpuops.device_of(x) or x.device
+            return xp.zeros((0, *one.shape), dtype=x.dtype, device=device), 0
+        return xp.stack(found), 0
+    x = front(x, in_dims[0])
+    check(element(x, 0), p, key, offset)
+    # With an axis of 1 in front, elements have the same numbers in row-major order.
+    kept = dropout_apply(xp.ones_like(x[:1]), p, key, offset) != 0
+    # As in `apply`: a product may overflow, and one that is dropped does not count.
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = xp.astype(xp.astype(x, wide(x.dtype)) * scale_of(p), x.dtype)
+    return xp.where(kept, scaled, xp.zeros_like(x)), 0
 
 
 dropout_apply.register_kernel("cpu", ".cpu:run")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+import gpuops
 from gpuops import Array, custom_op, get_ctx, register_effect
 from gpuops.cuda import CublasHandle
+from gpuops_kernels._batching import element, front, wide, with_batch
 
 __all__ = ["check", "linear"]
 
@@ -88,6 +91,26 @@ def _fake(x: Any, weight: Any, bias: Any, handle: Any) -> Any:
     if bias is not None:
         ctx.check_equal(bias.shape[0], weight.shape[0], "bias must have an item per row of weight")
     return x.new_empty((*x.shape[:-1], weight.shape[0]))
+
+
+@linear.register_vmap
+def _batched(info: Any, in_dims: Any, x: Any, weight: Any, bias: Any, handle: Any) -> Any:
+    first, second, third, _ = in_dims
+    _check_kinds(element(x, first), element(weight, second), element(bias, third))
+    if second is None and third is None:
+        return linear(front(x, first), weight, bias, handle), 0
+    check(element(x, first), element(weight, second), element(bias, third))
+    # The kernel has one weight for all rows: a batch of them is a batch of matrix products.
+    dtype = x.dtype
+    x, weight = with_batch(x, first, info.batch_size), with_batch(weight, second, info.batch_size)
+    x, weight = (gpuops.xp.astype(array, wide(dtype), copy=False) for array in (x, weight))
+    rows = gpuops.xp.reshape(x, (info.batch_size, math.prod(x.shape[1:-1]), x.shape[-1]))
+    out = gpuops.xp.matmul(rows, gpuops.xp.matrix_transpose(weight))
+    if bias is not None:
+        bias = with_batch(bias, third, info.batch_size)
+        out = out + gpuops.xp.expand_dims(gpuops.xp.astype(bias, wide(dtype)), 1)
+    out = gpuops.xp.reshape(out, (*x.shape[:-1], weight.shape[1]))
+    return gpuops.xp.astype(out, dtype), 0
 
 
 # A handle has no state that a result depends on: a call that nothing uses may be left out.

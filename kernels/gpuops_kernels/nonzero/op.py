@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+import gpuops
 from gpuops import Array, custom_op, get_ctx
+from gpuops_kernels._batching import each, element
 
 __all__ = ["check", "nonzero"]
 
@@ -59,6 +61,23 @@ def _fake(x: Any) -> Any:
         count = get_ctx().new_dynamic_size()
         get_ctx().check(count <= size, "more elements are nonzero than there are")
     return x.new_empty((count, x.ndim), np.int64)
+
+
+@nonzero.register_vmap
+def _batched(info: Any, in_dims: Any, x: Any) -> Any:
+    one = element(x, in_dims[0])
+    check(one)
+    found = each(nonzero, info, in_dims, x)
+    if not found:
+        device = gpuops.device_of(x) or x.device
+        return gpuops.xp.zeros((0, 0, one.ndim), dtype=np.int64, device=device), 0
+    counts = {indices.shape[0] for indices in found}
+    if len(counts) > 1:
+        raise ValueError(
+            "nonzero: the elements of a batch must have as many nonzeros each, got "
+            f"{', '.join(map(str, sorted(counts)))}"
+        )
+    return gpuops.xp.stack(found), 0
 
 
 nonzero.register_kernel("cpu", ".cpu:run")

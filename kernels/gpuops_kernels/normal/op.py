@@ -97,5 +97,12 @@ def _fake(shape: Sequence[int], rng: RNGState, *, dtype: Any, device: Device) ->
     return FakeArray(check_shape("normal", shape), dtype, device)
 
 
+@normal.register_vmap
+def _batched(
+    info: Any, in_dims: Any, shape: Sequence[int], rng: RNGState, *, dtype: Any, device: Device
+) -> Any:
+    return normal([info.batch_size, *shape], rng, dtype=dtype, device=device), 0
+
+
 normal.register_kernel("cpu", ".cpu:run")
 normal.register_kernel("cuda", ".cuda:run")

@@ -61,5 +61,12 @@ def _fake(shape: Sequence[int], rng: RNGState, *, device: Device) -> Any:
     return FakeArray(check_shape("random_bits", shape), np.uint32, device)
 
 
+@random_bits.register_vmap
+def _batched(
+    info: Any, in_dims: Any, shape: Sequence[int], rng: RNGState, *, device: Device
+) -> Any:
+    return random_bits([info.batch_size, *shape], rng, device=device), 0
+
+
 random_bits.register_kernel("cpu", ".cpu:run")
 random_bits.register_kernel("cuda", ".cuda:run")

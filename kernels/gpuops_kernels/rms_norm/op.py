@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+import gpuops
 from gpuops import Array, custom_op, get_ctx
+from gpuops_kernels._batching import element, front, wide, with_batch
 
 __all__ = ["check", "rms_norm"]
 
@@ -74,6 +76,21 @@ def _fake(x: Any, weight: Any, eps: float) -> Any:
     # Through the context: of sizes that are not known yet, a condition is recorded.
     get_ctx().check_same_shape(weight.shape, x.shape[-1:], "weight must fit x's last axis")
     return x.new_empty(x.shape)
+
+
+@rms_norm.register_vmap
+def _batched(info: Any, in_dims: Any, x: Any, weight: Any, eps: float) -> Any:
+    _check_dtypes(element(x, in_dims[0]), weight)
+    if in_dims[1] is None:
+        return rms_norm(front(x, in_dims[0]), weight, eps), 0
+    check(element(x, in_dims[0]), element(weight, in_dims[1]))
+    # A weight for each element: the kernel has one for all, so it multiplies by 1.
+    x = gpuops.xp.astype(with_batch(x, in_dims[0], info.batch_size), wide(x.dtype))
+    weights = front(weight, in_dims[1])
+    # Of a sum, which has the right shape for a batch of none too.
+    ones = gpuops.xp.ones_like(gpuops.xp.sum(weights, axis=0), dtype=x.dtype)
+    weights = gpuops.xp.reshape(weights, (info.batch_size, *(1,) * (x.ndim - 2), weights.shape[1]))
+    return gpuops.xp.astype(rms_norm(x, ones, eps) * weights, weight.dtype), 0
 
 
 rms_norm.register_kernel("cpu", ".cpu:run")

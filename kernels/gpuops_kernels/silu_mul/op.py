@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpuops import Array, custom_op, get_ctx
+from gpuops_kernels._batching import with_batch
 
 __all__ = ["check", "silu_mul"]
 
@@ -68,6 +69,14 @@ def _fake(gate: Any, up: Any) -> Any:
     _check_dtypes(gate, up)
     get_ctx().check_same_shape(up.shape, gate.shape, "up must have the shape of gate")
     return gate.new_empty(gate.shape)
+
+
+@silu_mul.register_vmap
+def _batched(info: Any, in_dims: Any, gate: Any, up: Any) -> Any:
+    if in_dims[0] == in_dims[1]:
+        return silu_mul(gate, up), in_dims[0]
+    whole = [with_batch(x, d, info.batch_size) for x, d in zip((gate, up), in_dims, strict=True)]
+    return silu_mul(*whole), 0
 
 
 silu_mul.register_kernel("cpu", ".cpu:run")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpuops import Array, custom_op
+from gpuops_kernels._batching import element, front
 
 __all__ = ["check", "softmax"]
 
@@ -65,6 +66,12 @@ def softmax(x: Array, axis: int = -1) -> Array:
 def _fake(x: Any, axis: int) -> Any:
     check(x, axis)
     return x.new_empty(x.shape)
+
+
+@softmax.register_vmap
+def _batched(info: Any, in_dims: Any, x: Any, axis: int) -> Any:
+    axis = check(element(x, in_dims[0]), axis)
+    return softmax(front(x, in_dims[0]), axis + 1), 0
 
 
 softmax.register_kernel("cpu", ".cpu:run")

@@ -94,5 +94,12 @@ def _fake(shape: Sequence[int], rng: RNGState, *, dtype: Any, device: Device) ->
     return FakeArray(check_shape("uniform", shape), dtype, device)
 
 
+@uniform.register_vmap
+def _batched(
+    info: Any, in_dims: Any, shape: Sequence[int], rng: RNGState, *, dtype: Any, device: Device
+) -> Any:
+    return uniform([info.batch_size, *shape], rng, dtype=dtype, device=device), 0
+
+
 uniform.register_kernel("cpu", ".cpu:run")
 uniform.register_kernel("cuda", ".cuda:run")

@@ -1,0 +1,161 @@
+"""What happens without a batching rule: the operator runs once per element."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gpuops.batching import VmapInfo
+from gpuops.devices import device_of
+from gpuops.errors import PerformanceWarning, VmapError, describe
+from gpuops.registry import Operator
+from gpuops.transforms.array_methods import xp
+from gpuops.transforms.fake import FakeArray
+from gpuops.transforms.vmap.array import is_array
+from gpuops.transforms.vmap.axes import front
+
+__all__ = ["loop", "warn_of_loop"]
+
+
+def warn_of_loop(operator: Operator, batch_size: Any) -> None:
+    """Warn, once per operator, that its batches are slow."""
+    if operator.memo.setdefault("vmap_warned", False):
+        return
+    operator.memo["vmap_warned"] = True
+    warnings.warn(
+        f"{operator.qualname} has no batching rule, so that vmap runs it {batch_size} times, once "
+        f"per element. Register one with register_vmap({operator.qualname!r}, ...). "
+        f"Declared as {operator.declaration}",
+        PerformanceWarning,
+        stacklevel=_user_stacklevel(),
+    )
+
+
+def _user_stacklevel() -> int:
+    """How far up, from `warnings.warn` in the calling function, the user's code is."""
+    level = 1
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("gpuops."):
+        frame = frame.f_back
+        level += 1
+    return level
+
+
+def loop(operator: Operator) -> Callable[..., Any]:
+    """The batching rule that calls an operator once per element and stacks the results.
+
+    Elements are views of the batch, so that an operator that writes to an argument writes to the
+    batch. With ``randomness="same"`` each call draws from a copy of the random state, and the state
+    moves on as for one.
+
+    Raises (the returned function):
+        VmapError: the results differ in shape or kind from element to element, or there is no
+            element, and no fake kernel tells the shape of a result.
+    """
+    schema = operator.schema
+
+    def rule(info: VmapInfo, in_dims: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
+        batch = int(info.batch_size)
+        dims = [*in_dims, *(info.keyword_in_dims.get(name) for name in kwargs)]
+        moved = [_to_front(x, dim) for x, dim in zip([*args, *kwargs.values()], dims, strict=True)]
+        same = info.randomness == "same"
+        if not batch:
+            results = [_result_of_none(operator, moved, dims, len(args), list(kwargs))]
+        else:
+            results = []
+            for index in range(batch):
+                values = [_element(x, dim, index) for x, dim in zip(moved, dims, strict=True)]
+                if same and index + 1 < batch:
+                    values = [
+                        x.copy() if p.type.base == "RNGState" and x is not None else x
+                        for p, x in zip(schema.parameters, values, strict=True)
+                    ]
+                named = dict(zip(kwargs, values[len(args) :], strict=True))
+                results.append(operator.call(*values[: len(args)], **named))
+        return _stacked(operator, results, empty=not batch)
+
+    return rule
+
+
+def _to_front(value: Any, dim: Any) -> Any:
+    if type(dim) is list:
+        return [_to_front(item, d) for item, d in zip(value, dim, strict=True)]
+    return front(value, dim)
+
+
+def _element(value: Any, dim: Any, index: Any) -> Any:
+    if type(dim) is list:
+        return [_element(item, d, index) for item, d in zip(value, dim, strict=True)]
+    # With an ellipsis an element without axes is a view too, and no number.
+    return value if dim is None else xp.getitem(value, (index, ...))
+
+
+def _result_of_none(
+    operator: Operator, values: list[Any], dims: list[Any], positional: int, names: list[str]
+) -> Any:
+    """A fake of what the operator would return for an element of a batch without any."""
+
+    def fake(value: Any, dim: Any) -> Any:
+        if type(value) is list:
+            return [fake(x, d) for x, d in zip(value, dim or [None] * len(value), strict=True)]
+        if not is_array(value):
+            return value
+        shape = tuple(value.shape) if dim is None else tuple(value.shape)[1:]
+        return FakeArray(shape, value.dtype, device_of(value) or value.device)
+
+    fakes = [fake(value, dim) for value, dim in zip(values, dims, strict=True)]
+    try:
+        return operator.call(
+            *fakes[:positional], **dict(zip(names, fakes[positional:], strict=True))
+        )
+    except Exception as error:
+        raise VmapError(
+            f"vmap: the batch of {operator.qualname} has no elements, and what shape a result "
+            f"would have is not known: {error}"
+        ) from error
+
+
+def _stacked(operator: Operator, results: list[Any], *, empty: bool) -> tuple[Any, Any]:
+    schema = operator.schema
+    if not schema.returns:
+        return None, None
+    if not schema.returns_tuple:
+        return _stack(operator, results, empty)
+    pairs = [_stack(operator, list(items), empty) for items in zip(*results, strict=True)]
+    return tuple(out for out, _ in pairs), tuple(dim for _, dim in pairs)
+
+
+def _stack(operator: Operator, items: list[Any], empty: bool) -> tuple[Any, Any]:
+    """One output of all elements, and where its batch axis is."""
+    first = items[0]
+    if type(first) is list:
+        lengths = {len(item) for item in items}
+        if len(lengths) > 1:
+            _fail_ragged(operator, "lists of the lengths", sorted(lengths))
+        pairs = [_stack(operator, list(column), empty) for column in zip(*items, strict=True)]
+        return [out for out, _ in pairs], [dim for _, dim in pairs]
+    if not is_array(first):
+        if any(item is not first and item != first for item in items):
+            raise VmapError(
+                f"vmap: {operator.qualname} returned different values for the elements of a batch, "
+                f"such as {describe(first)} and "
+                f"{describe(next(item for item in items if item != first))}; "
+                f"an operator that is batched returns arrays. Declared as {operator.declaration}"
+            )
+        return first, None
+    if empty:
+        return xp.zeros((0, *first.shape), dtype=first.dtype, device=first.device), 0
+    shapes = list(dict.fromkeys(tuple(item.shape) for item in items))
+    if len(shapes) > 1:
+        _fail_ragged(operator, "arrays of the shapes", shapes)
+    return xp.stack(items, axis=0), 0
+
+
+def _fail_ragged(operator: Operator, what: str, found: list[Any]) -> Any:
+    listed = ", ".join(map(str, found[:4])) + (", ..." if len(found) > 4 else "")
+    raise VmapError(
+        f"vmap: {operator.qualname} returned {what} {listed} for the elements of a batch; they "
+        f"have to be the same for all. Declared as {operator.declaration}"
+    )
