@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from gpuops import external_objects as external_objects
     from gpuops import random as random
     from gpuops import xp as xp
+    from gpuops.cuda.transfer import asarray as asarray
     from gpuops.transforms.autograd import (
         DiffArray,
         GradcheckError,
@@ -99,7 +100,6 @@ if TYPE_CHECKING:
         value_and_grad,
         vjp,
     )
-    from gpuops.cuda.transfer import asarray as asarray
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
     from gpuops.transforms.trace import Graph, trace
     from gpuops.transforms.vmap import vmap

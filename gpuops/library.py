@@ -16,8 +16,8 @@ from gpuops.errors import (
     caller_location,
     describe,
 )
-from gpuops.register import make_operator, register_fake, register_kernels
 from gpuops.formulas import register_autograd
+from gpuops.register import make_operator, register_fake, register_kernels
 from gpuops.registry import Operator, Registration, as_operator, registry
 from gpuops.schema import Schema, check_namespace
 from gpuops.schema_parser import parse_schema
