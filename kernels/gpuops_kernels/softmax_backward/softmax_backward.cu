@@ -55,7 +55,8 @@ __device__ inline void row_backward(const T* grad, const T* out, T* result, long
 }
 
 // All arrays are (rows, length), contiguous; a block takes blockDim.y rows at a time, each with
-// blockDim.x threads, a multiple of 32.
+// blockDim.x threads, a multiple of 32. With more threads, or more
+// blocks to a multiprocessor, registers would be spilled.
 template <typename T>
 __global__ void __launch_bounds__(1024)
 softmax_backward_rows(const T* __restrict__ grad, const T* __restrict__ out,
