@@ -118,6 +118,9 @@ def apply_formula(
     plan = operator.memo["autograd"]
     if len(edges) == len(plan.arrays) and plan.is_plain:
         needs: tuple[Any, ...] = plan.all_needed
+    elif plan.is_plain:
+        slots = [slot for slot, _, _ in edges]
+        needs = tuple([position in slots for position in range(len(values))])
     else:
         needs = _needs(operator, edges, values, kwargs)
     ctx = node.ctx = Context(operator, needs)
