@@ -16,6 +16,7 @@ from gpuops.errors import (
     caller_location,
     describe,
 )
+from gpuops.formulas import register_autograd
 from gpuops.register import make_operator, register_fake, register_kernels
 from gpuops.registry import Operator, Registration, as_operator, registry
 from gpuops.schema import Schema, check_namespace
@@ -214,6 +215,17 @@ class Library:
         """Register the batching rule of an operator; see `gpuops.register_vmap`."""
         operator = self._resolve(op)
         return self.own(register_vmap(operator, fn))
+
+    def register_autograd(
+        self,
+        op: str | Operator | Callable[..., Any],
+        backward: Callable[..., Any],
+        *,
+        setup_context: Callable[..., Any] | None = None,
+    ) -> Registration:
+        """Register the gradient of an operator of the namespace; see `gpuops.register_autograd`."""
+        operator = self._resolve(op)
+        return self.own(register_autograd(operator, backward, setup_context=setup_context))
 
     def fallback(self, fn: Callable[..., Any], device_type: str | None = None) -> Registration:
         """Serve calls for which no kernel is registered, as ``fn(operator, *args, **kwargs)``.

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from gpuops import batching, infer, register
+from gpuops import batching, formulas, infer, register
 from gpuops.errors import (
     SchemaError,
     UsageError,
@@ -29,6 +29,7 @@ __all__ = [
     "impl",
     "load_library",
     "operators",
+    "register_autograd",
     "register_fake",
     "register_kernel",
     "register_vmap",
@@ -82,6 +83,11 @@ class CustomOp(Protocol[P, R_co]):
     def register_vmap(self, fn: F, /) -> F: ...
     def register_vmap(self, fn: Any = None, /) -> Any:
         """See `gpuops.register_vmap`."""
+
+    def register_autograd(
+        self, backward: F, /, *, setup_context: Callable[..., Any] | None = None
+    ) -> F:
+        """See `gpuops.register_autograd`; returns `backward`."""
 
     def set_kernel_enabled(
         self, device_type: str | None, enabled: bool = True
@@ -302,6 +308,7 @@ def _finish_call(operator: Operator, function: Callable[..., Any]) -> Callable[.
     call.register_kernel = methods.register_kernel
     call.register_fake = methods.register_fake
     call.register_vmap = methods.register_vmap
+    call.register_autograd = methods.register_autograd
     call.set_kernel_enabled = methods.set_kernel_enabled
     return operator.call
 
@@ -329,6 +336,13 @@ class _Methods:
             return self.register_vmap
         register_vmap(self.operator, fn)
         return fn
+
+    def register_autograd(
+        self, backward: F, /, *, setup_context: Callable[..., Any] | None = None
+    ) -> F:
+        """Register the gradient formula; returns `backward`, for use as a decorator."""
+        register_autograd(self.operator, backward, setup_context=setup_context)
+        return backward
 
     def set_kernel_enabled(
         self, device_type: str | None, enabled: bool = True
@@ -563,6 +577,64 @@ def register_vmap(op: OpLike, func: Any = None, /, *, lib: Library | None = None
         return function
 
     return decorate
+
+
+def register_autograd(
+    op: OpLike,
+    backward: Callable[..., Any],
+    /,
+    *,
+    setup_context: Callable[..., Any] | None = None,
+    lib: Library | None = None,
+) -> Registration:
+    """Register the gradient formula of an operator; it replaces the one before.
+
+    Args:
+        op: the operator, or its name. It must be functional: write to nothing, return no view.
+        backward: called as ``backward(ctx, *gradients)`` with the gradient of the result with
+            respect to each output: an array of its shape; of a list, a list; of what is no array,
+            None. It returns the gradient with respect to each positional input, in order (for one
+            input, the gradient itself will do): an array; of a list, a list with an array or None
+            for each item; None for inputs that are no arrays, and for zero. If there are
+            keyword-only arrays, the gradients of the keyword-only inputs follow. A gradient of the
+            shape that the input was broadcast to is summed, and cast to the input's dtype. It
+            should compute with operators (those of `gpuops.xp`, for instance), so that it can be
+            differentiated, batched and traced in turn.
+        setup_context: called after the kernel as ``setup_context(ctx=, inputs=, output=)`` (for
+            an operator with keyword-only inputs also with ``keyword_only_inputs=``, a
+            dictionary), with defaults filled in, to keep what `backward` needs:
+            ``ctx.save_for_backward(*arrays)``, which `backward` finds in ``ctx.saved_arrays``, and
+            any attribute of `ctx`. ``ctx.needs_input_grad`` says which gradients will be used.
+        lib: the library that the registration lives in.
+
+    Returns:
+        A handle that undoes it.
+
+    Raises:
+        OperatorNotFoundError: there is no such operator.
+        UsageError: `backward` or `setup_context` is not callable.
+        RegistrationError: the operator is not functional, or one of the two cannot take its
+            arguments.
+
+    >>> import numpy as np, gpuops
+    >>> from gpuops import Array
+    >>> @custom_op("demo_autograd::cube", mutates_args=())
+    ... def cube(x: Array) -> Array:
+    ...     return x**3
+    >>> def keep(ctx, inputs, output):
+    ...     ctx.save_for_backward(*inputs)
+    >>> def backward(ctx, gradient):
+    ...     (x,) = ctx.saved_arrays
+    ...     return gradient * 3 * x**2
+    >>> handle = register_autograd(cube, backward, setup_context=keep)
+    >>> gpuops.grad(lambda x: cube(x).sum())(np.array([1.0, 2.0]))
+    array([ 3., 12.])
+    >>> cube.undo()
+    """
+    operator = as_operator(op)
+    if lib is not None:
+        return lib.register_autograd(operator, backward, setup_context=setup_context)
+    return formulas.register_autograd(operator, backward, setup_context=setup_context)
 
 
 # -- looking up ------------------------------------------------------------------------------------

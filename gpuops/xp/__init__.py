@@ -128,3 +128,4 @@ __all__ = [*__dir__()]  # noqa: PLE0604, RUF100
 
 provide_namespace(sys.modules[__name__])
 provide_rules("xp", VMAP, "gpuops.xp.batching")
+provide_rules("xp", "autograd", "gpuops.xp.gradients")

@@ -10,7 +10,7 @@ import numpy as np
 from gpuops.symbols import broadcast_sizes
 from gpuops.xp._meta import Meta, Size, View, fresh, minor_first, sorted_strides
 
-__all__ = ["einsum_meta"]
+__all__ = ["einsum_meta", "parsed_subscripts"]
 
 # Characters for the axes that an ellipsis stands for, from the last one on: no letters.
 _ELLIPSIS = [chr(0x1000 + index) for index in range(64)]
@@ -22,7 +22,7 @@ def einsum_meta(subscripts: str, operands: Sequence[Any]) -> Meta:
     Raises:
         ValueError: subscripts that do not go with the operands.
     """
-    inputs, output = _parsed(subscripts, operands)
+    inputs, output = parsed_subscripts(subscripts, operands)
     is_view = len(operands) == 1 and set(output) == set(inputs[0])
     views = [_combined(labels, x, is_view) for labels, x in zip(inputs, operands, strict=True)]
     sizes: dict[str, Size] = {}
@@ -83,7 +83,7 @@ def _combined(labels: str, x: Any, is_view: bool) -> dict[str, tuple[Size, Size]
     return found
 
 
-def _parsed(subscripts: str, operands: Sequence[Any]) -> tuple[list[str], str]:
+def parsed_subscripts(subscripts: str, operands: Sequence[Any]) -> tuple[list[str], str]:
     """The labels of each operand and of the output, one character an axis.
 
     Raises:

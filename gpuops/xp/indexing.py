@@ -97,6 +97,47 @@ def _check_assignable(value: Any, target: Meta) -> None:
         ) from None
 
 
+def _put_at(
+    x: Any, shape: Sequence[Any], layout: str, numbers: Sequence[Any], arrays: Sequence[Any]
+) -> Meta:
+    result = fresh(tuple(shape), x.dtype)
+    _check_assignable(x, index_meta(result, layout, numbers, arrays))
+    return result
+
+
+@row(
+    "put_at(Array x, SymInt[] shape, str layout, SymInt?[] numbers, Array[] arrays) -> Array",
+    fake=_put_at,
+)
+def put_at(xp: Any, x: Any, shape: Any, layout: str, numbers: Any, arrays: Any) -> Any:
+    """Zeros of a shape, with an array added to what a key picks; the adjoint of ``xp::getitem``.
+
+    Args:
+        x: what is added; it can be broadcast to the shape of what the key picks. Elements that
+            the key picks several times are added to several times.
+        shape: of the result.
+        layout: of the key, taken apart as for ``xp::getitem``.
+        numbers: one for each int, three for each slice.
+        arrays: the index arrays.
+
+    Raises:
+        IndexError: an index that the shape does not take.
+        ValueError: the shapes do not go together.
+
+    >>> import numpy as np
+    >>> from gpuops import ops
+    >>> ops.xp.put_at(np.ones(3), [4], "a", [], [np.asarray([0, 2, 2])])
+    array([1., 0., 2., 0.])
+    """
+    out = xp.zeros(tuple(shape), dtype=x.dtype)
+    key = decode(layout, numbers, arrays)
+    if any(array.dtype.kind != "b" for array in arrays):
+        xp.add.at(out, key, x)
+    else:
+        out[key if "e" in layout or arrays else (*key, ...)] = x
+    return out
+
+
 def getitem_key(x: Any, key: Any) -> Any:
     """What ``x[key]`` gives, as a call of the operator ``xp::getitem``.
 

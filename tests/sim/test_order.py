@@ -282,7 +282,10 @@ def test_structures_by_value_may_be_filled_in_part() -> None:
         "struct W { int size; int v[6]; };\n"
         "__device__ __noinline__ int pick(W w, int k) { w.v[k & 1] += w.size; return w.v[k]; }"
     )
-    body = "W w; w.size = 3; for (int i = 0; i < 3; ++i) w.v[x[i] % 6] = x[t + i];\nx[t] = pick(w, {});"
+    body = (
+        "W w; w.size = 3; for (int i = 0; i < 3; ++i) w.v[x[i] % 6] = x[t + i];\n"
+        "x[t] = pick(w, {});"
+    )
     x = run(body.format("t % 3"), block=1, before=before)
     assert x[0] == 3
     error = refused(body.format("x[t] + 4"), "UNINITIALISED", "local", 2, block=1, before=before)

@@ -140,22 +140,17 @@ class DiffArray(ArrayMethods):
     def __bool__(self) -> bool:
         return bool(self.value)
 
-    def __int__(self) -> int:
-        return int(self.value)
+    # NumPy calls this when an array is assigned to an element of another.
+    def __float__(self) -> NoReturn:
+        _refuse(self, "a number was made of it")
 
-    def __float__(self) -> float:
-        return float(self.value)
+    __int__ = __complex__ = __float__
 
-    def __complex__(self) -> complex:
-        return complex(self.value)
+    def item(self, *args: Any) -> NoReturn:
+        """Refused: no gradient would go through the number."""
+        _refuse(self, "a number was made of it")
 
-    def item(self, *args: Any) -> Any:
-        """An element as a number, through which no gradient goes."""
-        return self.value.item(*args)
-
-    def tolist(self) -> Any:
-        """Nested lists of numbers, through which no gradient goes."""
-        return self.value.tolist()
+    tolist = tobytes = item
 
     def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> NoReturn:
         _refuse(self, "a NumPy array was made of it")
@@ -173,5 +168,5 @@ def _refuse(array: DiffArray, what: str) -> NoReturn:
     raise GradientError(
         f"an array that is being differentiated would lose its gradient: {what} "
         f"({array.dtype}, shape {array.shape}). Call operators or NumPy's functions on the array "
-        "itself; where its values alone are meant, compute in a block of gpuops.no_grad()"
+        "itself; where its values alone are meant, take gpuops.stop_gradient(x)"
     )

@@ -37,6 +37,11 @@ class TracingArray(ArrayMethods):
         self.tracer = tracer
 
     @property
+    def transform(self) -> Tracer:
+        """The tracing that it belongs to."""
+        return self.tracer
+
+    @property
     def shape(self) -> tuple[Any, ...]:
         """The sizes."""
         return tuple(self.value.shape)

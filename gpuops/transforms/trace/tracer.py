@@ -10,7 +10,7 @@ from typing import Any
 from gpuops.conventions import returned_arguments
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
-from gpuops.dispatch import ambient, entered, register_wrapper
+from gpuops.dispatch import ambient, entered
 from gpuops.effects import CONSTRUCTS
 from gpuops.errors import ArgumentError, TraceError, caller_location, describe
 from gpuops.opaque import is_opaque_type
@@ -20,6 +20,7 @@ from gpuops.symbols import ShapeEnv, SymInt, is_symbolic, known_equal, product
 from gpuops.symbols._sympy import sympy
 from gpuops.symbols.algebra import evaluate
 from gpuops.transforms.fake import FakeArray, FakeMode
+from gpuops.transforms.levels import LEVEL, begin, register_nested
 from gpuops.transforms.trace.array import TracingArray
 from gpuops.transforms.trace.graph import Graph
 from gpuops.transforms.trace.nodes import ArrayMeta, Constant, Input, Node, Ref, SizeSource
@@ -30,9 +31,6 @@ from gpuops.transforms.trace.structure import Path, leaves, map_leaves
 __all__ = ["MODES", "Tracer", "trace"]
 
 MODES = ("real", "fake", "symbolic")
-LEVEL = 10
-"""Above fakes, which tracing arrays can hold."""
-
 
 def trace(fn: Callable[..., Any], tracing_mode: str = "real") -> Callable[..., Graph]:
     """Record the operator calls that a function makes.
@@ -92,6 +90,7 @@ class Tracer:
     only_factories = False
 
     def __init__(self, fn: Callable[..., Any], tracing_mode: str, args: tuple[Any, ...]) -> None:
+        self.depth = begin()
         self.fn = fn
         self.tracing_mode = tracing_mode
         self.args = args
@@ -185,7 +184,7 @@ class Tracer:
     def _output(self, leaf: Any) -> Any:
         if isinstance(leaf, TracingArray) and leaf.tracer is self:
             return leaf.ref
-        if array_kind(type(leaf)) is not None or isinstance(leaf, TracingArray):
+        if type(leaf) is not FakeArray and _is_array(leaf):
             return self._constant(leaf)
         if type(leaf) is FakeArray:
             raise TraceError(f"the traced function returned a fake array that it made: {leaf!r}")
@@ -269,7 +268,7 @@ class Tracer:
         """An argument as the graph holds it."""
         if isinstance(leaf, TracingArray) and leaf.tracer is self:
             return leaf.ref
-        if array_kind(type(leaf)) is not None or isinstance(leaf, (TracingArray, FakeArray)):
+        if _is_array(leaf):
             return self._constant(leaf)
         return self._object(leaf)
 
@@ -318,9 +317,9 @@ class Tracer:
             for axis, size in enumerate(meta.shape):
                 self._find_source(size, ref, axis)
             return meta, TracingArray(value, ref, self)
-        if isinstance(value, TracingArray):
-            # Of a tracing around this one: a constant for this one.
-            return ArrayMeta.of(value.value), TracingArray(value, Ref(node, path), self)
+        if type(value) in wrapper_types:
+            # Of a transformation around this one: a constant for this one.
+            return ArrayMeta.of(value), TracingArray(value, Ref(node, path), self)
         return self._wrap_number(node, path, value)
 
     def _wrap_number(self, node: Node, path: tuple[int, ...], value: Any) -> tuple[Any, Any]:
@@ -398,18 +397,8 @@ def parameter_names(fn: Callable[..., Any], number: int) -> list[str]:
     return [f"{name}_" if is_reserved(name) else name for name in names[:number]]
 
 
-def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Hand a call with tracing arrays to their tracing: of several, the one that began last."""
-    found = [leaf for _, leaf in leaves([list(args), kwargs]) if isinstance(leaf, TracingArray)]
-    newest = max(found, key=lambda array: _depth(array.tracer))
-    return newest.tracer.interpret(operator, args, kwargs)
+def _is_array(value: Any) -> bool:
+    return type(value) in wrapper_types or array_kind(type(value)) is not None
 
 
-def _depth(tracer: Tracer) -> int:
-    depth, outer = 0, tracer.outer
-    while isinstance(outer, Tracer):
-        depth, outer = depth + 1, outer.outer
-    return depth
-
-
-register_wrapper(TracingArray, interpret, LEVEL)
+register_nested(TracingArray)

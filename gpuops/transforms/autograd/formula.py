@@ -1,0 +1,270 @@
+"""`Formula` nodes: calls whose gradient a user's backward function computes."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from gpuops.convert import wrapper_types
+from gpuops.devices import array_kind
+from gpuops.errors import GradientError, describe
+from gpuops.formulas import Formula
+from gpuops.registry import Operator
+from gpuops.schema import MISSING, Parameter
+from gpuops.transforms.array_methods import xp
+from gpuops.transforms.autograd.context import Context, raise_freed
+from gpuops.transforms.autograd.nodes import Edge, Meta, Node, next_serial
+
+__all__ = ["FormulaNode", "apply_formula"]
+
+
+class FormulaNode(Node):
+    """A call of an operator with a formula.
+
+    Attributes:
+        formula: the formula in force at the call.
+        ctx: what it kept.
+        outputs: all that the call returned, flat, each as `Meta`; None for what is no array.
+        lengths: for each return, None, or the length of the list that it is.
+        given: for each input, whether it was left to its default; for a list its length. None
+            where no input is a list or has a default.
+    """
+
+    __slots__ = ("ctx", "formula", "given", "lengths", "outputs")
+
+    def __init__(self, operator: Operator, edges: list[Edge], formula: Formula) -> None:
+        # Without the base's, which costs a call.
+        self.serial = next_serial()
+        self.operator = operator
+        self.edges = edges
+        self.formula = formula
+        self.ctx: Context | None = None
+        self.lengths: tuple[int | None, ...] | None = None
+        self.given: list[Any] | None = None
+
+    def pull(self, gradients: list[Any]) -> list[Any]:
+        """See `Node.pull`.
+
+        Raises:
+            GradientError: the formula returned something else than a gradient per input.
+        """
+        ctx, operator = self.ctx, self.operator
+        assert operator is not None
+        if ctx is None:
+            return [raise_freed(operator)]
+        # Of a single output there is a gradient, or the call would not be reached.
+        if len(gradients) > 1 and ctx._materialize:
+            gradients = [
+                _zeros(meta) if gradient is None and meta is not None else gradient
+                for gradient, meta in zip(gradients, self.outputs, strict=True)
+            ]
+        returned = self.formula.backward(ctx, *self._nested(gradients))
+        values = _checked(operator, self.formula, self.given, self.edges, returned)
+        if operator.memo["autograd"].is_plain:
+            return [values[slot] if slot < len(values) else None for slot, _, _ in self.edges]
+        positional = len(operator.schema.positional)
+        found = []
+        for slot, _, _ in self.edges:
+            key, index = slot if type(slot) is tuple else (slot, None)
+            if type(key) is str:
+                names = [parameter.name for parameter in operator.schema.keyword_only]
+                key = positional + names.index(key)
+            value = values[key] if key < len(values) else None
+            found.append(value if index is None else value[index])
+        return found
+
+    def _nested(self, gradients: list[Any]) -> list[Any]:
+        """The gradients of all outputs, those of a list as a list."""
+        if self.lengths is None:
+            return gradients
+        nested: list[Any] = []
+        start = 0
+        for length in self.lengths:
+            if length is None:
+                nested.append(gradients[start])
+                start += 1
+            else:
+                nested.append(gradients[start : start + length])
+                start += length
+        return nested
+
+    def free(self) -> None:
+        """See `Node.free`."""
+        if self.ctx is not None:
+            self.ctx.free()
+            self.ctx = None
+
+
+def apply_formula(
+    operator: Operator,
+    edges: list[Edge],
+    formula: Formula,
+    values: list[Any],
+    kwargs: dict[str, Any],
+    out: Any,
+) -> FormulaNode:
+    """Let a formula keep what it needs of a call.
+
+    Args:
+        operator: what was called.
+        edges: where gradients go.
+        formula: the formula.
+        values: the positional arguments, without wrappers of this differentiation.
+        kwargs: the keyword-only ones.
+        out: what it returned.
+    """
+    node = FormulaNode(operator, edges, formula)
+    plan = operator.memo["autograd"]
+    if len(edges) == len(plan.arrays) and plan.is_plain:
+        needs: tuple[Any, ...] = plan.all_needed
+    else:
+        needs = _needs(operator, edges, values, kwargs)
+    ctx = node.ctx = Context(operator, needs)
+    if plan.has_given:
+        parameters = operator.schema.parameters
+        every = (*values, *kwargs.values())
+        node.given = [_given(v, p) for v, p in zip(every, parameters, strict=True)]
+    setup = formula.setup_context
+    if setup is not None:
+        if kwargs:
+            setup(ctx=ctx, inputs=tuple(values), keyword_only_inputs=kwargs, output=out)
+        else:
+            setup(ctx=ctx, inputs=tuple(values), output=out)
+    return node
+
+
+def _given(value: Any, parameter: Parameter) -> Any:
+    """The length of a list; else whether the value is the parameter's default."""
+    if type(value) is list and parameter.type.is_array:
+        return len(value)
+    default = parameter.default
+    if default is MISSING:
+        return False
+    # Never an array, whose comparison is an array.
+    return value is default or (type(value) is type(default) and bool(value == default))
+
+
+def _needs(
+    operator: Operator, edges: list[Edge], values: list[Any], kwargs: dict[str, Any]
+) -> tuple[Any, ...]:
+    wanted = {slot for slot, _, _ in edges}
+    slots: list[Any] = list(range(len(values)))
+    if any(parameter.type.is_array for parameter in operator.schema.keyword_only):
+        slots += kwargs
+    needs: list[Any] = []
+    for slot in slots:
+        value = values[slot] if type(slot) is int else kwargs[slot]
+        if type(value) is list and operator.schema.parameters[_position(operator, slot)].type.is_array:
+            needs.append([(slot, index) in wanted for index in range(len(value))])
+        else:
+            needs.append(slot in wanted)
+    return tuple(needs)
+
+
+def _position(operator: Operator, slot: int | str) -> int:
+    if type(slot) is int:
+        return slot
+    return [parameter.name for parameter in operator.schema.parameters].index(str(slot))
+
+
+def _zeros(meta: Meta) -> Any:
+    shape, dtype, cls, prototype = meta
+    return np.zeros(shape, dtype) if cls is np.ndarray else xp.zeros_like(prototype)
+
+
+# -- what backward returned ------------------------------------------------------------------------
+
+
+def _checked(
+    operator: Operator,
+    formula: Formula,
+    given: list[Any] | None,
+    edges: list[Edge],
+    returned: Any,
+) -> tuple[Any, ...]:
+    values = returned if type(returned) is tuple else (returned,)
+    parameters = operator.schema.parameters
+    if len(values) != len(parameters):
+        _check_number(operator, formula, given, edges, values)
+    for index, (value, parameter) in enumerate(zip(values, parameters, strict=False)):
+        type_ = parameter.type
+        if not type_.is_array:
+            if value is not None:
+                _fail(
+                    operator,
+                    formula,
+                    f"returned {describe(value)} as the gradient of {parameter.name!r}, which is "
+                    f"{type_} and has none: expected None",
+                )
+        elif type_.is_list and given is not None and type(given[index]) is int:
+            _check_list(operator, formula, parameter, value, given[index])
+        elif value is not None:
+            _check_array(operator, formula, repr(parameter.name), value)
+    return values
+
+
+def _check_number(
+    operator: Operator,
+    formula: Formula,
+    given: list[Any] | None,
+    edges: list[Edge],
+    values: tuple[Any, ...],
+) -> None:
+    """Of inputs at the end that were left to their defaults, gradients may be left out."""
+    schema = operator.schema
+    positional = len(schema.positional)
+    wanted = [_position(operator, slot[0] if type(slot) is tuple else slot) for slot, _, _ in edges]
+    least = positional
+    while least and given is not None and given[least - 1] is True:
+        least -= 1
+    if any(parameter.type.is_array for parameter in schema.keyword_only):
+        least = max(least, *(position + 1 for position in wanted))
+    if least <= len(values) <= positional or (
+        positional <= len(values) <= len(schema.parameters) and len(values) >= least
+    ):
+        return
+    names = ", ".join(parameter.name for parameter in schema.parameters[: max(least, positional)])
+    expected = max(least, positional)
+    _fail(
+        operator,
+        formula,
+        f"returned an incorrect number of gradients: expected {expected}, one for each input "
+        f"({names}), got {len(values)}",
+    )
+
+
+def _check_list(
+    operator: Operator, formula: Formula, parameter: Parameter, value: Any, length: int
+) -> None:
+    if type(value) is not list or len(value) != length:
+        _fail(
+            operator,
+            formula,
+            "Expected the return from backward to be of the same structure as the inputs: the "
+            f"gradient of {parameter.name!r} must be a list of length {length} (of arrays or "
+            f"None), got {describe(value)}",
+        )
+    for index, item in enumerate(value):
+        if item is not None:
+            _check_array(operator, formula, f"'{parameter.name}'[{index}]", item)
+
+
+def _check_array(operator: Operator, formula: Formula, name: str, value: Any) -> None:
+    cls = type(value)
+    # What NumPy's reductions give for 0-d results is a scalar.
+    if cls is np.ndarray or cls in wrapper_types or array_kind(cls) is not None:
+        return
+    if not isinstance(value, np.generic):
+        _fail(
+            operator,
+            formula,
+            f"expected the gradient of {name} to be an array or None, got {describe(value)}",
+        )
+
+
+def _fail(operator: Operator, formula: Formula, message: str) -> NoReturn:
+    raise GradientError(
+        f"{operator.qualname}: backward (registered at {formula.location}) {message}. "
+        f"Declared as {operator.declaration}"
+    )
