@@ -13,6 +13,8 @@ pytest_plugins = ["pytester"]
 # Asked for an attribute, `gpuops.ops` takes it for a namespace, and pytest asks every module for
 # some of its own. Its doctests are run by tests/test_lookup.py.
 collect_ignore = ["gpuops/ops.py"]
+# Needs torch, which only the benchmarks install.
+collect_ignore_glob = ["kernels/gpuops_kernels/*/torch_peer.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,15 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import foreign_llmc, foreign_samples
+from bench import foreign_llmc, foreign_llmc_attention, foreign_samples
 from bench.foreign_case import Case, float32
 from bench.foreign_source import device_source
 from gpuops import cuda
-from tests.cuda_corpus.corpus import Launch, cccl, simulate
+from tests.cuda_corpus.corpus import Launch, simulate
 
 # A file that tells the repositories apart -> its cases.
 REPOSITORIES = {
-    "dev/cuda/common.h": ("karpathy/llm.c", foreign_llmc.CASES),
+    "dev/cuda/common.h": ("karpathy/llm.c", foreign_llmc.CASES + foreign_llmc_attention.CASES),
     "Common/helper_cuda.h": ("NVIDIA/cuda-samples", foreign_samples.CASES),
 }
 
@@ -42,7 +42,7 @@ class Row:
 
 def kernel_of(root: Path, case: Case) -> cuda.Kernel:
     source = device_source(root, case.file, without=case.without, first=case.first)
-    return cuda.Kernel(source, case.name, options=cccl())
+    return cuda.Kernel(source, case.name)
 
 
 def difference(launch: Launch) -> str:

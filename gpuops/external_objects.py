@@ -46,6 +46,11 @@ __all__ = [
 ]
 
 
+_SWEEP = 4096
+_REMEMBERED = 1024
+"""Of how many dead objects it is known what they were, once there are many."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """One object of the table.
@@ -71,6 +76,10 @@ class _Tables(threading.local):
     def __init__(self) -> None:
         self.entries: dict[int, _Entry] = {}
         self.next = 0
+        # At how many entries to look for dead ones next.
+        self.sweep_at = _SWEEP
+        # Indices below it that have no entry may be of objects that died.
+        self.swept = 0
 
 
 _tables = _Tables()
@@ -80,11 +89,12 @@ _tables = _Tables()
 class Snapshot:
     """A table as it was; see `snapshot`. It keeps alive what the table kept alive."""
 
-    __slots__ = ("_entries", "_next")
+    __slots__ = ("_entries", "_next", "_swept")
 
-    def __init__(self, entries: dict[int, _Entry], following: int) -> None:
+    def __init__(self, entries: dict[int, _Entry], following: int, swept: int) -> None:
         self._entries = entries
         self._next = following
+        self._swept = swept
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -220,15 +230,29 @@ def _entry(
 
 
 def _add(entry: _Entry) -> int:
+    if len(_tables.entries) >= _tables.sweep_at:
+        _sweep()
     index = _tables.next
     _tables.entries[index] = entry
     _tables.next = index + 1
     return index
 
 
-def _replace(entries: dict[int, _Entry], following: int) -> None:
+def _sweep() -> None:
+    """Forget the oldest of the dead, so that a table of what lives has no more than that."""
+    entries = _tables.entries
+    dead = [i for i, e in entries.items() if e.construct is None and e.find() is None]
+    forgotten = set(dead[:-_REMEMBERED])
+    if forgotten:
+        _tables.swept = max(_tables.swept, max(forgotten) + 1)
+        _tables.entries = {i: e for i, e in entries.items() if i not in forgotten}
+    _tables.sweep_at = max(_SWEEP, 2 * len(_tables.entries))
+
+
+def _replace(entries: dict[int, _Entry], following: int, swept: int = 0) -> None:
     old = _tables.entries
-    _tables.entries, _tables.next = entries, following
+    _tables.entries, _tables.next, _tables.swept = entries, following, swept
+    _tables.sweep_at = max(_SWEEP, 2 * len(entries))
     # Only now: what dies with the old table may ask for the new one.
     del old
 
@@ -293,6 +317,11 @@ def _find(index: int, where: str) -> _Entry:
     if entry is None:
         _check_index(index, where)
         entry = _tables.entries.get(int(index))
+    if entry is None and 0 <= index < _tables.swept:
+        raise DeadObjectError(
+            f"external object {index} is no longer alive, nor are many others: what it was is "
+            f"forgotten. {_contents()}"
+        )
     if entry is None:
         what = "is negative and" if index < 0 else "is"
         raise ExternalObjectError(f"external object {index} {what} not registered. {_contents()}")
@@ -340,7 +369,7 @@ def snapshot() -> Snapshot:
     True
     >>> reset_user_object_tracking()
     """
-    return Snapshot(dict(_tables.entries), _tables.next)
+    return Snapshot(dict(_tables.entries), _tables.next, _tables.swept)
 
 
 def restore(saved: Snapshot) -> None:
@@ -351,4 +380,4 @@ def restore(saved: Snapshot) -> None:
     """
     if not isinstance(saved, Snapshot):
         raise UsageError(f"restore takes what snapshot() returned, got {describe(saved)}")
-    _replace(dict(saved._entries), saved._next)
+    _replace(dict(saved._entries), saved._next, saved._swept)

@@ -252,11 +252,19 @@ def _register(cls: type, info: OpaqueInfo) -> None:
                 f"the type name {info.name!r} is taken by {known!r}, registered at "
                 f"{_info_of(known).location}"
             )
-        try:
-            type.__setattr__(cls, _ATTRIBUTE, info)
-        except TypeError:
+        # Every enumeration would inherit what `Enum` has, and is a type of its own.
+        if cls.__module__ == "enum" or not _set_own(cls, info):
             _immutable[cls] = info
         _classes[info.name] = cls
+
+
+def _set_own(cls: type, info: OpaqueInfo) -> bool:
+    """Put what is registered on the class itself; whether it can have attributes."""
+    try:
+        type.__setattr__(cls, _ATTRIBUTE, info)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_reload(cls: type, info: OpaqueInfo, known: type) -> bool:

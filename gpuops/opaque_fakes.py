@@ -18,7 +18,7 @@ from gpuops.opaque import MemberType, OpaqueInfo, opaque_info
 __all__ = ["FakeOpaque", "fake_of", "is_fake", "member_path", "reads", "real_of"]
 
 reads: ContextVar[list[tuple[Any, str, Any]] | None] = ContextVar("gpuops_reads", default=None)
-"""Where to note what is read of real objects, as (object, member, value); None: nowhere."""
+"""Where to note what is read of real objects, as (fake, member, value); None: nowhere."""
 
 _get = object.__getattribute__
 _set = object.__setattr__
@@ -166,7 +166,7 @@ def _real_member(fake: FakeOpaque, name: str) -> Any:
         return call
     seen = reads.get()
     if seen is not None:
-        seen.append((_get(fake, "_real"), name, value))
+        seen.append((fake, name, value))
     return _constant(fake, name, value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
@@ -271,7 +272,10 @@ class Registrations(RuleBasedStateMachine):
 
 
 TestRegistrations = Registrations.TestCase
-TestRegistrations.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+# GPUOPS_EXAMPLES=1000 looks further.
+TestRegistrations.settings = settings(
+    max_examples=int(os.environ.get("GPUOPS_EXAMPLES", "20")), stateful_step_count=20, deadline=None
+)
 
 
 def test_all_handles_undone_leave_what_was_there_before(ns: str) -> None:

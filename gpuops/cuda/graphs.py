@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from gpuops.cuda.available import load_cupy, why_unavailable
@@ -10,6 +11,8 @@ from gpuops.devices import device_of
 from gpuops.errors import ArgumentError, DeviceError, GraphError, describe
 
 __all__ = ["CapturedGraph", "capture"]
+
+_PLAIN = (int, float, bool, complex, str)
 
 
 class CapturedGraph:
@@ -39,7 +42,9 @@ class CapturedGraph:
             try:
                 self._outputs = function(*self._inputs)
             except BaseException:
-                self._stream.end_capture()
+                # What failed may have spoilt the capture, which is then no news.
+                with suppress(Exception):
+                    self._stream.end_capture()
                 raise
             self._graph = self._stream.end_capture()
 
@@ -52,7 +57,7 @@ class CapturedGraph:
             zip(self._inputs, self._given, args, strict=True)
         ):
             if not _is_array(buffer):
-                if value is not given:
+                if not _is_same(given, value):
                     raise GraphError(
                         f"argument {index} of the CUDA graph was {describe(given)} when it was "
                         f"captured and is fixed in it, got another {describe(value)}"
@@ -70,6 +75,13 @@ class CapturedGraph:
                 buffer[...] = value
         self._graph.launch(self._cupy.cuda.get_current_stream())
         return self._outputs
+
+
+def _is_same(given: Any, value: Any) -> bool:
+    """Whether a fixed argument is what it was: the same object, or an equal number or string."""
+    if value is given:
+        return True
+    return type(value) is type(given) and type(value) in _PLAIN and bool(value == given)
 
 
 def _is_array(value: Any) -> bool:

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gpuops.cuda import simulated
 from gpuops.cuda.available import load_cupy
 from gpuops.cuda.simulated import SimulatedArray
 from gpuops.cuda.transfer import namespace
@@ -180,14 +181,19 @@ class _Cublas:
     _HALF = 2
 
     def __init__(self) -> None:
-        self._cupy = load_cupy("use cuBLAS")
+        cupy = load_cupy("use cuBLAS")
         try:
-            self._blas: Any = importlib.import_module("cupy_backends.cuda.libs.cublas")
+            blas = importlib.import_module("cupy_backends.cuda.libs.cublas")
         except ImportError as error:
             raise DeviceError(
-                "cuBLAS is not installed: pip install nvidia-cublas-cu12 (or -cu13), or "
-                f"'cupy-cuda12x[ctk]' ({error})"
+                "cuBLAS is not installed: pip install 'gpuops[cublas12]' or 'gpuops[cublas13]' "
+                f"({error})"
             ) from error
+        self._set_up(cupy, blas)
+
+    def _set_up(self, cupy: Any, blas: Any) -> None:
+        self._cupy = cupy
+        self._blas = blas
         # Host memory that outlives every call; the pointer mode is that of a new context.
         self._scalars = {
             np.dtype(t): np.array([0, 1], np.float32 if t is np.float16 else t)
@@ -251,6 +257,9 @@ class _Simulated:
             self.alive.remove(context)
 
     def product(self, context: int, x: Any, weight: Any, out: Any, accumulate: bool) -> None:
+        note = simulated.state.on_launch
+        if note is not None:
+            note("of cuBLAS", [x, weight, out] if accumulate else [x, weight], [out])
         wide = np.promote_types(out.dtype, np.float32)
         left, right = (a.view(np.ndarray).astype(wide) for a in (x, weight))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -261,8 +270,8 @@ class _Simulated:
 
 
 @cache
-def _library(simulated: bool) -> _Library:
-    return _Simulated() if simulated else _Cublas()
+def _library(is_simulated: bool) -> _Library:
+    return _Simulated() if is_simulated else _Cublas()
 
 
 class _Contexts:
@@ -279,8 +288,8 @@ class _Contexts:
             found, self.found = self.found, {}
         # A forked child has a copy of the numbers and no right to what they mean.
         if self.process == os.getpid():
-            for (simulated, device, _), context in found.items():
-                _library(simulated).destroy(device, context)
+            for (is_simulated, device, _), context in found.items():
+                _library(is_simulated).destroy(device, context)
 
 
 class CublasHandle(OpaqueBase):
@@ -353,14 +362,14 @@ class CublasHandle(OpaqueBase):
         device = _check_product(x, weight, out)
         if not out.size:
             return
-        simulated = isinstance(out, SimulatedArray)
-        library = _library(simulated)
-        context = self._context(library, simulated, device)
+        is_simulated = isinstance(out, SimulatedArray)
+        library = _library(is_simulated)
+        context = self._context(library, is_simulated, device)
         library.product(context, x, weight, out, accumulate)
 
-    def _context(self, library: _Library, simulated: bool, device: int) -> int:
+    def _context(self, library: _Library, is_simulated: bool, device: int) -> int:
         contexts = self._contexts
-        key = (simulated, device, threading.get_ident())
+        key = (is_simulated, device, threading.get_ident())
         context = contexts.found.get(key)
         if context is None:
             if contexts.process != os.getpid():

@@ -217,9 +217,9 @@ class Kernel:
         note = simulated.state.on_launch
         if note is not None:
             arrays = [
-                (arg, parameter.const)
+                (getattr(arg, "array", arg), parameter.const)
                 for arg, parameter in zip(args, self.signature.parameters, strict=True)
-                if isinstance(arg, simulated.SimulatedArray)
+                if isinstance(getattr(arg, "array", arg), simulated.SimulatedArray)
             ]
             note(self.name, [a for a, const in arrays if const], [a for a, c in arrays if not c])
         written = [getattr(arg, "written", None) for arg in checked]

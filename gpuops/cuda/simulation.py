@@ -23,6 +23,7 @@ __all__ = ["SimulationError", "run_ptx", "simulate"]
 # copies), then what sources that need a newer one are compiled for.
 _ARCHS = ("compute_80", "compute_90", "compute_75")
 
+_KEPT = 512  # programs; the one made first goes first
 _programs: dict[Any, tuple[Program, Source]] = {}
 _lock = threading.Lock()
 
@@ -121,6 +122,8 @@ def _program(kernel: Kernel) -> tuple[Program, Source]:
         found = _programs.get(key)
         if found is None:
             found = _programs[key] = _make(kernel)
+            if len(_programs) > _KEPT:
+                del _programs[next(iter(_programs))]
     return found
 
 

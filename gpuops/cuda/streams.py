@@ -137,7 +137,7 @@ def current_stream() -> Stream:
         DeviceError: there is no GPU, and this is not inside `gpuops.cuda.simulator`.
     """
     entered = _entered.get()
-    return entered[-1] if entered else _default_stream()
+    return entered[-1] if entered else _default_stream(simulated_kind.get() is not None)
 
 
 def outer_stream() -> Stream | None:
@@ -146,14 +146,19 @@ def outer_stream() -> Stream | None:
     return entered[-1] if entered else _defaults.get(simulated_kind.get() is not None)
 
 
-def _default_stream() -> Stream:
-    is_simulated = simulated_kind.get() is not None
+def _default_stream(is_simulated: bool) -> Stream:
     with _default_lock:
         found = _defaults.get(is_simulated)
         if found is None:
-            found = _defaults[is_simulated] = Stream()
-            if found._native is not None:
+            # Not one that a function makes: the constructor would tell a tracing so.
+            found = Stream.__new__(Stream)
+            found._native = found._timeline = None
+            if is_simulated:
+                found._timeline = Timeline()
+                simulated.state.on_launch = _note_launch
+            else:
                 found._native = load_cupy("use the default stream").cuda.Stream.null
+            _defaults[is_simulated] = found
     return found
 
 
@@ -240,7 +245,10 @@ def _timeline(stream: Stream) -> Timeline:
 
 def _note_launch(kernel: str, reads: list[Any], writes: list[Any]) -> None:
     """A simulated launch, on the current stream."""
-    ordering.note_accesses(_timeline(current_stream()), f"kernel {kernel}", reads, writes)
+    # Also in a thread that is outside of the simulator: it is the arrays that are simulated.
+    entered = _entered.get()
+    stream = entered[-1] if entered else _default_stream(True)
+    ordering.note_accesses(_timeline(stream), f"kernel {kernel}", reads, writes)
 
 
 # -- arrays that another stream still uses ---------------------------------------------------------

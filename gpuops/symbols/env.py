@@ -173,15 +173,18 @@ class ShapeEnv:
     def known(self, comparison: Comparison) -> bool | None:
         """Whether a comparison holds for all values that its symbols can have; None: it depends."""
         if comparison not in self._known:
-            kind, left, right = comparison
-            difference = self.simplify(sympy().expand(right - left))
-            if kind in ("==", "!="):
-                equal = self._is_zero(difference)
-                found = equal if equal is None else equal == (kind == "==")
-            else:
-                found = self._is_nonnegative(difference - int(kind == "<"))
-            self._known[comparison] = found
+            try:
+                self._known[comparison] = self._find(*comparison)
+            except ZeroDivisionError:  # a divisor is 0 for what is known by now
+                self._known[comparison] = None
         return self._known[comparison]
+
+    def _find(self, kind: str, left: Any, right: Any) -> bool | None:
+        difference = self.simplify(sympy().expand(right - left))
+        if kind in ("==", "!="):
+            equal = self._is_zero(difference)
+            return equal if equal is None else equal == (kind == "==")
+        return self._is_nonnegative(difference - int(kind == "<"))
 
     def _bounds(self, expr: Any) -> Bounds:
         def of_symbol(symbol: Any) -> Bounds:
@@ -200,6 +203,8 @@ class ShapeEnv:
             return False
         if self._is_nonnegative(difference - 1) or self._is_nonnegative(-difference - 1):
             return False
+        if self._is_nonnegative(difference) and self._is_nonnegative(-difference):
+            return True
         return None
 
     def _is_nonnegative(self, difference: Any) -> bool | None:

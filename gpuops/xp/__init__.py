@@ -32,10 +32,12 @@ from gpuops.xp import (
     manipulation,
     norms,
     products,
+    robust,
     searching,
     sets,
     sorting,
     statistics,
+    tables,
     utility,
 )
 from gpuops.xp import fft as fft
@@ -47,6 +49,7 @@ from gpuops.xp.dtypes import DTYPES, can_cast, finfo, iinfo, isdtype, result_typ
 from gpuops.xp.functions import FUNCTIONS
 from gpuops.xp.inspection import namespace_info
 from gpuops.xp.names import ALIASES, STANDARD
+from gpuops.xp.shorthands import SHORTHANDS
 
 __array_api_version__ = "2024.12"
 __array_namespace_info__ = namespace_info
@@ -69,10 +72,12 @@ CHAPTERS = (
     manipulation,
     norms,
     products,
+    robust,
     searching,
     sets,
     sorting,
     statistics,
+    tables,
     utility,
 )
 """The modules whose rows make up the namespace."""
@@ -81,6 +86,7 @@ _NAMED = {
     **DTYPES,
     **COMPOSITES,
     **FUNCTIONS,
+    **SHORTHANDS,
     "can_cast": can_cast,
     "finfo": finfo,
     "iinfo": iinfo,
@@ -92,9 +98,13 @@ _NAMED = {
 def _public(name: str) -> Any:
     """A function, or a dtype, of the namespace; None if there is none of that name."""
     name = ALIASES.get(name, name)
-    if name in _NAMED:
-        return _NAMED[name]
     row = ROWS.get(name)
+    if name in _NAMED:
+        found = _NAMED[name]
+        if row is not None:
+            # As the functions that are made from a schema have them.
+            found.operator, found.row = row.operator, row
+        return found
     if row is None or name.startswith(("linalg_", "fft_")):
         return None
     return row.function
@@ -117,5 +127,5 @@ def __dir__() -> list[str]:
 __all__ = [*__dir__()]  # noqa: PLE0604, RUF100
 
 provide_namespace(sys.modules[__name__])
-provide_rules("xp", "autograd", "gpuops.xp.gradients")
 provide_rules("xp", VMAP, "gpuops.xp.batching")
+provide_rules("xp", "autograd", "gpuops.xp.gradients")

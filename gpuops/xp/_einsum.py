@@ -23,7 +23,8 @@ def einsum_meta(subscripts: str, operands: Sequence[Any]) -> Meta:
         ValueError: subscripts that do not go with the operands.
     """
     inputs, output = parsed_subscripts(subscripts, operands)
-    views = [_combined(labels, x) for labels, x in zip(inputs, operands, strict=True)]
+    is_view = len(operands) == 1 and set(output) == set(inputs[0])
+    views = [_combined(labels, x, is_view) for labels, x in zip(inputs, operands, strict=True)]
     sizes: dict[str, Size] = {}
     for view in views:
         for label, (size, _) in view.items():
@@ -36,7 +37,7 @@ def einsum_meta(subscripts: str, operands: Sequence[Any]) -> Meta:
                 ) from None
     shape = tuple(sizes[label] for label in output)
     dtype = np.result_type(*(x.dtype for x in operands))
-    if len(operands) == 1 and set(output) == set(views[0]):
+    if is_view:
         strides = tuple(views[0][label][1] for label in output)
         own = operands[0].dtype
         return View(shape, own if shape else own.newbyteorder("="), strides)
@@ -59,7 +60,7 @@ def einsum_meta(subscripts: str, operands: Sequence[Any]) -> Meta:
     return Meta(shape, native, sorted_strides(shape, native.itemsize, order))
 
 
-def _combined(labels: str, x: Any) -> dict[str, tuple[Size, Size]]:
+def _combined(labels: str, x: Any, is_view: bool) -> dict[str, tuple[Size, Size]]:
     """The size and stride of each label; a repeated one walks along the diagonal.
 
     Raises:
@@ -69,6 +70,8 @@ def _combined(labels: str, x: Any) -> dict[str, tuple[Size, Size]]:
     for label, size, stride in zip(labels, x.shape, x.strides, strict=True):
         if label in found:
             known, step = found[label]
+            if is_view and type(known) is int and known == 0:
+                known = size  # NumPy takes a 0 for a size that it has not seen yet
             if known is not size and type(known) is int and type(size) is int and known != size:
                 raise ValueError(
                     f"dimensions in operand for collapsing index {label!r} don't match "

@@ -72,6 +72,7 @@ class Row:
         self.fake = fake
         self.scalars = scalars
         self.operators: dict[str, Operator] = {}
+        self._handles: list[Registration] = []
         self._function: Callable[..., Any] | None = None
         self._bound = _bound(kernel)
         self.__doc__ = kernel.__doc__
@@ -92,7 +93,7 @@ class Row:
             ],
         )
         register_rule(operator, self.fake)
-        registry.add(operator)
+        self._handles.append(registry.add(operator))
         return operator
 
     @property
@@ -111,13 +112,18 @@ class Row:
         """Register a rule (gradient, batching, ...) for every overload; a decorator."""
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
-            handles: list[Registration] = [
-                registry.add_rule(operator, token, function) for operator in self.operators.values()
-            ]
-            del handles  # the rows stay as long as the process
+            for operator in self.operators.values():
+                self._handles.append(registry.add_rule(operator, token, function))
             return function
 
         return add
+
+    def undo(self) -> None:
+        """Take the row back, with all that was registered for it."""
+        for handle in reversed(self._handles):
+            handle.undo()
+        if ROWS.get(self.name) is self:
+            del ROWS[self.name]
 
     def __repr__(self) -> str:
         return f"<Row({self.operator.schema}, overloads={list(self.operators)})>"

@@ -35,31 +35,36 @@ def _at_least(x: Any, ndim: int) -> Any:
     return getitem_key(x, keys[len(x.shape)])
 
 
-def atleast_1d(x: Any) -> Any:
+def _each(arrays: tuple[Any, ...], ndim: int) -> Any:
+    grown = tuple(_at_least(x, ndim) for x in arrays)
+    return grown[0] if len(grown) == 1 else grown
+
+
+def atleast_1d(*arrays: Any) -> Any:
     """The array, with an axis if it has none.
 
     Args:
-        x: an array or a number.
+        arrays: an array or a number; for several, the result is a tuple.
     """
-    return _at_least(x, 1)
+    return _each(arrays, 1)
 
 
-def atleast_2d(x: Any) -> Any:
+def atleast_2d(*arrays: Any) -> Any:
     """The array, with axes of size 1 in front if it has fewer than two.
 
     Args:
-        x: an array or a number.
+        arrays: an array or a number; for several, the result is a tuple.
     """
-    return _at_least(x, 2)
+    return _each(arrays, 2)
 
 
-def atleast_3d(x: Any) -> Any:
+def atleast_3d(*arrays: Any) -> Any:
     """The array, with axes of size 1 around its own if it has fewer than three.
 
     Args:
-        x: an array or a number.
+        arrays: an array or a number; for several, the result is a tuple.
     """
-    return _at_least(x, 3)
+    return _each(arrays, 3)
 
 
 def hstack(arrays: Sequence[Any]) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gpuops.devices import Device
 from gpuops.symbols import is_symbolic
-from gpuops.xp._meta import Meta, View, fresh, is_dense, like
+from gpuops.xp._meta import Meta, Size, View, fresh, is_dense, like
 from gpuops.xp._row import row
 
 __all__: list[str] = []
@@ -37,35 +38,48 @@ def same_device(x: Any, device: Device | None, name: str) -> None:
         )
 
 
-def _empty_like(x: Any, dtype: Any = None, *, device: Any = None) -> Meta:
+_LIKE = "(Array x, dtype? dtype=None, *, device? device=None, SymInt[]? shape=None) -> Array"
+
+
+def _empty_like(
+    x: Any, dtype: Any = None, *, device: Any = None, shape: Sequence[Size] | None = None
+) -> Meta:
     same_device(x, device, "empty_like")
-    return like(x, dtype or x.dtype)
+    if shape is not None and any(type(size) is int and size < 0 for size in shape):
+        raise ValueError("negative dimensions are not allowed")
+    return like(x, dtype or x.dtype, None if shape is None else tuple(shape))
 
 
-@row("empty_like(Array x, dtype? dtype=None, *, device? device=None) -> Array", fake=_empty_like)
-def empty_like(xp: Any, x: Any, dtype: Any = None, *, device: Any = None) -> Any:
+def _shape_option(shape: Sequence[Size] | None) -> dict[str, Any]:
+    return {} if shape is None else {"shape": tuple(shape)}
+
+
+@row(f"empty_like{_LIKE}", fake=_empty_like)
+def empty_like(xp: Any, x: Any, dtype: Any = None, *, device: Any = None, shape: Any = None) -> Any:
     """A new array of the shape of another one, whose elements are not set.
 
     Args:
         x: the other one; its axes' order in memory is kept.
         dtype: the dtype; that of `x` by default.
         device: the device of `x`.
+        shape: another shape.
 
     Raises:
         ValueError: another device.
     """
     same_device(x, device, "empty_like")
-    return xp.empty_like(x, dtype=dtype)
+    return xp.empty_like(x, dtype=dtype, **_shape_option(shape))
 
 
-@row("zeros_like(Array x, dtype? dtype=None, *, device? device=None) -> Array", fake=_empty_like)
-def zeros_like(xp: Any, x: Any, dtype: Any = None, *, device: Any = None) -> Any:
+@row(f"zeros_like{_LIKE}", fake=_empty_like)
+def zeros_like(xp: Any, x: Any, dtype: Any = None, *, device: Any = None, shape: Any = None) -> Any:
     """Zeros in the shape of another array.
 
     Args:
         x: the other one; its axes' order in memory is kept.
         dtype: the dtype; that of `x` by default.
         device: the device of `x`.
+        shape: another shape.
 
     Raises:
         ValueError: another device.
@@ -76,17 +90,18 @@ def zeros_like(xp: Any, x: Any, dtype: Any = None, *, device: Any = None) -> Any
     array([0., 0.])
     """
     same_device(x, device, "zeros_like")
-    return xp.zeros_like(x, dtype=dtype)
+    return xp.zeros_like(x, dtype=dtype, **_shape_option(shape))
 
 
-@row("ones_like(Array x, dtype? dtype=None, *, device? device=None) -> Array", fake=_empty_like)
-def ones_like(xp: Any, x: Any, dtype: Any = None, *, device: Any = None) -> Any:
+@row(f"ones_like{_LIKE}", fake=_empty_like)
+def ones_like(xp: Any, x: Any, dtype: Any = None, *, device: Any = None, shape: Any = None) -> Any:
     """Ones in the shape of another array.
 
     Args:
         x: the other one; its axes' order in memory is kept.
         dtype: the dtype; that of `x` by default.
         device: the device of `x`.
+        shape: another shape.
 
     Raises:
         ValueError: another device.
@@ -97,7 +112,7 @@ def ones_like(xp: Any, x: Any, dtype: Any = None, *, device: Any = None) -> Any:
     array([1., 1.])
     """
     same_device(x, device, "ones_like")
-    return xp.ones_like(x, dtype=dtype)
+    return xp.ones_like(x, dtype=dtype, **_shape_option(shape))
 
 
 def _full_like(x: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Meta:

@@ -111,11 +111,13 @@ def _full(
     *,
     device: Any = None,
 ) -> Meta:
+    sizes = _checked(shape)
+    _order(order)
     if dtype is None:
         dtype = np.dtype(np.int64) if is_symbolic(fill_value) else np.asarray(fill_value).dtype
     elif not is_symbolic(fill_value):
         np.full((), fill_value, dtype)
-    return fresh(_checked(shape), dtype, _order(order))
+    return fresh(sizes, dtype, order)
 
 
 @row(
@@ -200,7 +202,9 @@ def _arange(
 ) -> Meta:
     if stop is None:
         start, stop = 0, start
-    found = dtype or np.result_type(*(np.asarray(_plain(v)).dtype for v in (start, stop, step)))
+    found = dtype or np.result_type(
+        np.int_, *(np.asarray(_plain(value)).dtype for value in (start, stop, step))
+    )
     if any(is_symbolic(value) for value in (start, stop, step)):
         span = stop - start
         count = -(-span // step)

@@ -33,12 +33,19 @@ def _real(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.empty((0,), dtype).real.dtype
 
 
+def _computed(operands: Any, core: tuple[Any, ...], dtype: np.dtype[Any]) -> Meta:
+    """An output in the dtype that is asked for: NumPy computes in double precision and casts."""
+    double = np.result_type(dtype, np.float64)
+    meta = gufunc_meta(operands, core, double)
+    return meta if dtype == double else like(meta, dtype)
+
+
 # -- inverses and determinants ---------------------------------------------------------------------
 
 
 def _inv(x: Any) -> Meta:
     n = square(x)
-    return gufunc_meta([(x, 2)], (n, n), _inexact(x.dtype))
+    return _computed([(x, 2)], (n, n), _inexact(x.dtype))
 
 
 @row("linalg_inv(Array x) -> Array", fake=_inv)
@@ -62,7 +69,7 @@ def linalg_inv(xp: Any, x: Any) -> Any:
 
 def _det(x: Any) -> Meta:
     square(x)
-    return gufunc_meta([(x, 2)], (), _inexact(x.dtype))
+    return _computed([(x, 2)], (), _inexact(x.dtype))
 
 
 @row("linalg_det(Array x) -> Array", fake=_det)
@@ -89,7 +96,7 @@ def linalg_det(xp: Any, x: Any) -> Any:
 def _slogdet(x: Any) -> tuple[Meta, Meta]:
     square(x)
     dtype = _inexact(x.dtype)
-    return gufunc_meta([(x, 2)], (), dtype), gufunc_meta([(x, 2)], (), _real(dtype))
+    return _computed([(x, 2)], (), dtype), _computed([(x, 2)], (), _real(dtype))
 
 
 @row("linalg_slogdet(Array x) -> (Array, Array)", fake=_slogdet)
@@ -121,8 +128,8 @@ def _solve(x1: Any, x2: Any) -> Meta:
         raise ValueError("solve: the right-hand side does not have enough dimensions")
     same_size(n, x2.shape[-1 if vector else -2], "solve")
     if vector:
-        return gufunc_meta([(x1, 2), (x2, 1)], (n,), dtype)
-    return gufunc_meta([(x1, 2), (x2, 2)], (n, x2.shape[-1]), dtype)
+        return _computed([(x1, 2), (x2, 1)], (n,), dtype)
+    return _computed([(x1, 2), (x2, 2)], (n, x2.shape[-1]), dtype)
 
 
 @row("linalg_solve(Array x1, Array x2) -> Array", fake=_solve)
@@ -223,7 +230,7 @@ def linalg_cholesky(xp: Any, x: Any, *, upper: bool = False) -> Any:
 def _eigh(x: Any) -> tuple[Meta, Meta]:
     n = square(x)
     dtype = _inexact(x.dtype)
-    return gufunc_meta([(x, 2)], (n,), _real(dtype)), gufunc_meta([(x, 2)], (n, n), dtype)
+    return _computed([(x, 2)], (n,), _real(dtype)), _computed([(x, 2)], (n, n), dtype)
 
 
 @row("linalg_eigh(Array x) -> (Array, Array)", fake=_eigh)
@@ -281,9 +288,9 @@ def svd_metas(x: Any, *, full_matrices: bool = True) -> tuple[Meta, Meta, Meta]:
     left, right = (m, n) if full_matrices else (k, k)
     operands = [(x, 2)]
     return (
-        gufunc_meta(operands, (m, left), dtype),
-        gufunc_meta(operands, (k,), _real(dtype)),
-        gufunc_meta(operands, (right, n), dtype),
+        _computed(operands, (m, left), dtype),
+        _computed(operands, (k,), _real(dtype)),
+        _computed(operands, (right, n), dtype),
     )
 
 

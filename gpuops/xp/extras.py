@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuops.symbols import known_equal, product
+from gpuops.symbols import known_equal, product, require_equal
 from gpuops.xp._axes import axis_of
 from gpuops.xp._einsum import einsum_meta
 from gpuops.xp._meta import Meta, Size, fresh, is_dense, like
@@ -56,10 +56,8 @@ def _repeat_each(x: Any, repeats: Any, axis: int | None = None) -> Meta:
     shape = list(x.shape or (1,)) if axis is not None else [product(x.shape)]
     place = axis_of(axis or 0, len(shape))
     given = repeats.shape[0] if repeats.shape else 1
-    if not known_equal(given, 1) and not known_equal(given, shape[place]):
-        raise ValueError(
-            f"operands could not be broadcast together with shape ({shape[place]},) ({given},)"
-        )
+    if not known_equal(given, 1):
+        require_equal(given, shape[place], "operands could not be broadcast together with shapes")
     shape[place] = dynamic_size(0, None)
     return fresh(shape, x.dtype)
 
@@ -228,8 +226,10 @@ def _bincount(x: Any, weights: Any | None = None, minlength: int = 0) -> Meta:
         )
     if minlength < 0:
         raise ValueError("'minlength' must not be negative")
-    if weights is not None and not known_equal(weights.shape[0], x.shape[0]):
-        raise ValueError("The weights and list don't have the same length.")
+    if weights is not None:
+        require_equal(
+            weights.shape[0], x.shape[0], "The weights and list don't have the same length"
+        )
     if known_equal(x.shape[0], 0):
         return fresh((minlength,), _INTP)
     count = dynamic_size(minlength, None)

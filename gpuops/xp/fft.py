@@ -188,3 +188,37 @@ def _places(x: Any, axes: int | Sequence[int] | None) -> list[int]:
     if axes is None:
         return list(range(len(x.shape)))
     return [axes] if isinstance(axes, int) else list(axes)
+
+
+def fft2(
+    x: Any,
+    s: Sequence[Any] | None = None,
+    axes: Sequence[int] = (-2, -1),
+    norm: str = "backward",
+) -> Any:
+    """The Fourier transform along two axes; see `fftn`.
+
+    Args:
+        x: an array of numbers.
+        s: the number of points along each of the axes; by default as many as there are.
+        axes: the two axes.
+        norm: as for `fft`.
+    """
+    return fftn(x, s, axes, norm)
+
+
+def ifft2(
+    x: Any,
+    s: Sequence[Any] | None = None,
+    axes: Sequence[int] = (-2, -1),
+    norm: str = "backward",
+) -> Any:
+    """The inverse of `fft2`.
+
+    Args:
+        x: an array of numbers.
+        s: the number of points along each of the axes; by default as many as there are.
+        axes: the two axes.
+        norm: as for `fft`.
+    """
+    return ifftn(x, s, axes, norm)

@@ -9,10 +9,9 @@ import numpy as np
 
 from gpuops.symbols import known_equal, product, require_equal
 from gpuops.xp._axes import axis_of, result_dtype
-from gpuops.xp._meta import Meta, Size, fresh, like
+from gpuops.xp._meta import Meta, Size, fresh, is_dense, like
 from gpuops.xp._row import row
 from gpuops.xp._shapes import joined_strides, reshaped
-from gpuops.xp.manipulation import expanded
 
 __all__ = ["concat_meta"]
 
@@ -171,12 +170,22 @@ def roll(xp: Any, x: Any, shift: Any, axis: Any = None) -> Any:
     return xp.roll(x, tuple(shift), None if axis is None else tuple(axis))
 
 
+def _with_axes_in_front(x: Any, ndim: int) -> Meta:
+    """What ``numpy.array(x, ndmin=ndim)`` gives: axes of size 1 with strides of their own."""
+    ones = ndim - len(x.shape)
+    if not x.shape or (is_dense(x, "F") and not is_dense(x)):
+        step = x.dtype.itemsize
+    else:
+        step = x.strides[0] * x.shape[0]
+    return Meta((1,) * ones + x.shape, x.dtype, (step,) * ones + x.strides)
+
+
 def _tile(x: Any, repetitions: Sequence[Size]) -> Meta:
     reps = tuple(repetitions)
     ndim = max(len(x.shape), len(reps))
     source = x
     if ndim > len(x.shape):
-        source = expanded(x, range(ndim - len(x.shape)))
+        source = _with_axes_in_front(x, ndim)
     reps = (*(1,) * (ndim - len(reps)), *reps)
     if all(type(rep) is int and rep == 1 for rep in reps):
         return like(source, x.dtype)

@@ -55,6 +55,23 @@ def __getattr__(name: str) -> Any:
     return function
 
 
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """NumPy's norm of vectors or matrices; the standard has `vector_norm` and `matrix_norm`.
+
+    Args:
+        x: an array of numbers.
+        ord: which norm; None for the Euclidean one (Frobenius).
+        axis: one axis for vectors, two for matrices; None for all.
+        keepdims: leave the axes in the result with size 1.
+
+    Raises:
+        ValueError: no such norm.
+    """
+    from gpuops.xp import shorthands  # it needs the rows of all chapters
+
+    return shorthands.norm(x, ord, axis, keepdims)
+
+
 def eigh(x: Any) -> EighResult:
     """The eigenvalues and eigenvectors of Hermitian matrices.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gpuops.symbols import known_equal, product, require_equal
+from gpuops.symbols import broadcast_sizes, known_equal, product, require_equal
 from gpuops.xp._axes import axes_of, axis_of, without
 from gpuops.xp._meta import (
     Meta,
@@ -47,9 +47,15 @@ def broadcast_to_meta(x: Any, shape: Sequence[Size]) -> Meta:
             strides.append(0)
             continue
         if size is not wanted and not known_equal(size, wanted):
-            require_equal(
-                size, wanted, f"{x.shape} cannot be broadcast to {shape}, as sizes differ"
-            )
+            problem = f"{x.shape} cannot be broadcast to {shape}, as sizes differ"
+            if known_equal(wanted, 1):
+                require_equal(size, wanted, problem)
+            # Of symbols, what they are for the traced inputs says whether one is repeated.
+            elif not known_equal(broadcast_sizes(size, wanted), wanted):
+                raise ValueError(problem)
+            if known_equal(size, 1):
+                strides.append(0)
+                continue
         strides.append(0 if type(wanted) is int and wanted == 1 else stride)
     return ReadOnly(shape, x.dtype, tuple(strides))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuops.symbols import known_equal, sym_max, sym_min
+from gpuops.symbols import require_equal, sym_max, sym_min
 from gpuops.xp._axes import axes_of, axis_of, result_dtype, without
 from gpuops.xp._meta import Meta, ReadOnly, broadcast, fresh, like
 from gpuops.xp._reduce import prototype, reduced, refuse_empty
@@ -333,11 +333,7 @@ def _cross(x1: Any, x2: Any, *, axis: int = -1) -> Meta:
     a = moved(x1, [axis_of(axis, len(x1.shape))], [-1])
     b = moved(x2, [axis_of(axis, len(x2.shape))], [-1])
     for x in (a, b):
-        if not known_equal(x.shape[-1], 3):
-            raise ValueError(
-                "Both input arrays must be (arrays of) 3-dimensional vectors, but they are "
-                f"{a.shape[-1]} and {b.shape[-1]} dimensional instead."
-            )
+        require_equal(x.shape[-1], 3, "Both input arrays must be (arrays of) 3-dimensional vectors")
     dtype = result_dtype(x1, x2)
     if dtype.kind == "b":
         raise TypeError("numpy boolean subtract, the `-` operator, is not supported")

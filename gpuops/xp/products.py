@@ -205,6 +205,60 @@ def tensordot_axes(x1: Any, x2: Any, axes: Any = 2) -> Any:
     return tensordot.function(x1, x2, first, second)
 
 
+def _matvec(x1: Any, x2: Any) -> Meta:
+    if len(x1.shape) < 2 or not x2.shape:
+        raise ValueError("matvec: an input operand does not have enough dimensions")
+    same_size(x1.shape[-1], x2.shape[-1], "matvec")
+    dtype = find_loop(np.matmul, (x1.dtype, x2.dtype)).outputs[0]
+    return gufunc_meta([(x1, 2), (x2, 1)], (x1.shape[-2],), dtype)
+
+
+@row("matvec(Array x1, Array x2) -> Array", fake=_matvec)
+def matvec(xp: Any, x1: Any, x2: Any) -> Any:
+    """The products of matrices and vectors.
+
+    Args:
+        x1: the matrices, of shape (..., M, N).
+        x2: the vectors, of shape (..., N).
+
+    Returns:
+        An array of shape (..., M).
+
+    Raises:
+        ValueError: the shapes do not go together.
+    """
+    if hasattr(xp, "matvec"):
+        return xp.matvec(x1, x2)
+    return xp.matmul(x1, x2[..., None])[..., 0]
+
+
+def _vecmat(x1: Any, x2: Any) -> Meta:
+    if not x1.shape or len(x2.shape) < 2:
+        raise ValueError("vecmat: an input operand does not have enough dimensions")
+    same_size(x1.shape[-1], x2.shape[-2], "vecmat")
+    dtype = find_loop(np.matmul, (x1.dtype, x2.dtype)).outputs[0]
+    return gufunc_meta([(x1, 1), (x2, 2)], (x2.shape[-1],), dtype)
+
+
+@row("vecmat(Array x1, Array x2) -> Array", fake=_vecmat)
+def vecmat(xp: Any, x1: Any, x2: Any) -> Any:
+    """The products of conjugated vectors and matrices.
+
+    Args:
+        x1: the vectors, of shape (..., N).
+        x2: the matrices, of shape (..., N, M).
+
+    Returns:
+        An array of shape (..., M).
+
+    Raises:
+        ValueError: the shapes do not go together.
+    """
+    if hasattr(xp, "vecmat"):
+        return xp.vecmat(x1, x2)
+    return xp.matmul(xp.conj(x1)[..., None, :], x2)[..., 0, :]
+
+
 # -- NumPy's own -----------------------------------------------------------------------------------
 
 
@@ -212,7 +266,10 @@ def _dot(x1: Any, x2: Any) -> Meta:
     a, b = len(x1.shape), len(x2.shape)
     dtype = result_dtype(x1, x2)
     if not a or not b:
-        return fresh((x2 if not a else x1).shape, dtype)
+        if dtype.char in "fdFD" and max(a, b) <= 2:
+            # What BLAS could do, NumPy puts into a new array; otherwise it multiplies.
+            return fresh((x2 if not a else x1).shape, dtype)
+        return ufunc_metas(np.multiply, [x1, x2])[0]
     require_equal(x1.shape[-1], x2.shape[-2 if b > 1 else -1], "shapes not aligned")
     shape = (*x1.shape[:-1], *x2.shape[:-2], *(x2.shape[-1:] if b > 1 else ()))
     return fresh(shape, dtype if shape else dtype.newbyteorder("="))

@@ -19,7 +19,14 @@ def _flat(x: Any) -> Any:
     return ravelled(x)
 
 
-def _sort(x: Any, axis: int | None = -1, *, descending: bool = False, stable: bool = True) -> Meta:
+def _sort(
+    x: Any,
+    axis: int | None = -1,
+    *,
+    descending: bool = False,
+    stable: bool = True,
+    kind: Any = None,
+) -> Meta:
     if axis is None:
         flat = _flat(x)
         return fresh(flat.shape, x.dtype)
@@ -28,11 +35,18 @@ def _sort(x: Any, axis: int | None = -1, *, descending: bool = False, stable: bo
 
 
 @row(
-    "sort(Array x, int? axis=-1, *, bool descending=False, bool stable=True) -> Array",
+    "sort(Array x, int? axis=-1, *, bool descending=False, bool stable=True, str? kind=None) "
+    "-> Array",
     fake=_sort,
 )
 def sort(
-    xp: Any, x: Any, axis: int | None = -1, *, descending: bool = False, stable: bool = True
+    xp: Any,
+    x: Any,
+    axis: int | None = -1,
+    *,
+    descending: bool = False,
+    stable: bool = True,
+    kind: Any = None,
 ) -> Any:
     """A sorted copy.
 
@@ -41,6 +55,7 @@ def sort(
         axis: the axis to sort along; None sorts the flattened array.
         descending: the greatest first.
         stable: kept for the standard: equal elements look alike.
+        kind: kept for NumPy, whose ways of sorting give the same.
 
     Raises:
         AxisError: there is no such axis.
@@ -58,7 +73,12 @@ def sort(
 
 
 def _argsort(
-    x: Any, axis: int | None = -1, *, descending: bool = False, stable: bool = True
+    x: Any,
+    axis: int | None = -1,
+    *,
+    descending: bool = False,
+    stable: bool = True,
+    kind: Any = None,
 ) -> Meta:
     intp = np.dtype(np.intp)
     if axis is None:
@@ -68,11 +88,18 @@ def _argsort(
 
 
 @row(
-    "argsort(Array x, int? axis=-1, *, bool descending=False, bool stable=True) -> Array",
+    "argsort(Array x, int? axis=-1, *, bool descending=False, bool stable=True, str? kind=None) "
+    "-> Array",
     fake=_argsort,
 )
 def argsort(
-    xp: Any, x: Any, axis: int | None = -1, *, descending: bool = False, stable: bool = True
+    xp: Any,
+    x: Any,
+    axis: int | None = -1,
+    *,
+    descending: bool = False,
+    stable: bool = True,
+    kind: Any = None,
 ) -> Any:
     """The places from which the elements have to be taken to be sorted.
 
@@ -81,6 +108,7 @@ def argsort(
         axis: the axis to sort along; None sorts the flattened array.
         descending: the greatest first.
         stable: leave equal elements in their order.
+        kind: kept for NumPy: its ways of sorting that are not stable may give another order.
 
     Returns:
         Ints of NumPy's index dtype, of the shape of `x`.

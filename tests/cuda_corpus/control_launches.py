@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.cuda_corpus.corpus import Launch, Table, cccl, floats, ints, zeros
+from tests.cuda_corpus.corpus import Launch, Table, floats, ints, zeros
 
 CONTROLS = Table()
 control = CONTROLS.entry()
@@ -81,7 +81,7 @@ def warp_reduce_syncwarp() -> Launch:
     return Launch(3, 64, (x, zeros(6, dtype=I4)), {1: x.reshape(6, 32).sum(1)})
 
 
-@CONTROLS.entry(options=cccl())
+@control
 def cooperative_tiles() -> Launch:
     x = ints(64)
     sums = x.reshape(8, 8).sum(1)
@@ -281,3 +281,81 @@ def read_past_branch() -> Launch:
 def half_pairs() -> Launch:
     x = floats(51).astype(np.float16)
     return Launch(1, 32, (x, zeros(51, dtype="f2"), I4(51)), {1: 2 * x + 1}, rtol=2e-3)
+
+
+# -- more of each ----------------------------------------------------------------------------------
+
+
+@control
+def lookback_scan() -> Launch:
+    x = ints(6, 64)
+    args = (x, zeros(6, 64, dtype=I4), zeros(1, dtype=I4), zeros(6, dtype="u8"))
+    return Launch(6, 64, args, {1: x.reshape(-1).cumsum().reshape(6, 64)})
+
+
+@control
+def work_queue() -> Launch:
+    x = ints(11, 32)
+    args = (x, zeros(11, 32, dtype=I4), zeros(1, dtype=I4), I4(11))
+    return Launch(3, 32, args, {1: x[:, ::-1], 2: 14})
+
+
+@control
+def release_acquire() -> Launch:
+    x = ints(9)
+    args = (x, zeros(9, dtype=I4), zeros(9, dtype=I4), zeros(9, dtype=I4))
+    return Launch(9, 32, args, {3: x.cumsum()})
+
+
+@control
+def syncwarp_in_both_branches() -> Launch:
+    x = ints(32)
+    right = x.copy()
+    right[1::2], right[::2] = -x[::2], 2 * x[1::2]
+    return Launch(1, 32, (x, zeros(32, dtype=I4)), {1: right})
+
+
+@control
+def masks_of_halves() -> Launch:
+    x = ints(32, high=30)
+    right = np.concatenate([np.full(16, x[:16].sum()), x[:15:-1] + (x[16:] % 2).sum()])
+    return Launch(1, 32, (x, zeros(32, dtype=I4)), {1: right})
+
+
+@control
+def slices_of_warps() -> Launch:
+    x = ints(10, 32)
+    one = np.roll(x, -1, axis=1) - np.roll(x, -5, axis=1) // 2
+    right = np.concatenate([one[warp::4].sum(0) for warp in range(4)])
+    return Launch(1, 128, (x, zeros(128, dtype=I4), I4(10)), {1: right})
+
+
+@control
+def leader_allocates() -> Launch:
+    x = ints(150)
+    count = int((x > 50).sum())
+    right = (np.arange(150) < count).astype(I4)
+    args = (x, zeros(150, dtype=I4), zeros(1, dtype=I4), I4(150))
+    return Launch(3, 64, args, {1: right, 2: count})
+
+
+@control
+def local_copies() -> Launch:
+    x, length = ints(40), ints(32, low=1, high=7)
+    t = np.arange(32)
+    right = x[t + length - 1] - x[t + length // 2]
+    return Launch(1, 32, (x, length, zeros(32, dtype=I4)), {2: right})
+
+
+@control
+def fence_then_read_back() -> Launch:
+    x = ints(64)
+    return Launch(2, 32, (x, zeros(1, dtype=I4)), {0: np.roll(x, 32)})
+
+
+@control
+def odd_block_shape() -> Launch:
+    p, r, x = np.indices((5, 8, 10))
+    return Launch(
+        (2, 2, 2), (7, 5, 3), (zeros(5, 8, 10, dtype=I4),), {0: 100 * p + 10 * r + x + 105}
+    )

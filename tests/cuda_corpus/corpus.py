@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ WORDS = {
     "UNINITIALISED": "uninitialised",
     "RACE": "race",
     "BARRIER-DIVERGENCE": "barrier divergence",
-    "WARP-MASK": "",
+    "WARP-MASK": "lane",
     "NO-PROGRESS": "no progress",
     "READ-ONLY": "read-only",
     "TRAP": "trap",
@@ -55,19 +54,6 @@ class Launch:
 def kernel_of(path: Path, *options: str, name: str | None = None) -> cuda.Kernel:
     """The kernel of a `.cu` file of the corpus; without `name`, the one called like the file."""
     return cuda.Kernel(str(path), name or path.stem, options=options)
-
-
-def cccl() -> tuple[str, ...]:
-    """Where cooperative groups find `nv/target`: CuPy brings these headers along.
-
-    The wheel that has them by right is no dependency; where it is installed, it comes first.
-    """
-    spec = importlib.util.find_spec("cupy")
-    folders = (spec and spec.submodule_search_locations) or ()
-    inside = "_core/include/cupy/_cccl"
-    return tuple(
-        f"-I{Path(folder) / inside / part}" for folder in folders for part in ("libcudacxx", "cub")
-    )
 
 
 def simulate(kernel: cuda.Kernel, launch: Launch) -> None:

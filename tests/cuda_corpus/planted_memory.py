@@ -271,3 +271,10 @@ def uninit_local(defect: bool) -> Launch:
 def uninit_second_tile(defect: bool) -> Launch:
     x = floats(32)
     return Launch(3, 32, (x, zeros(96)), {1: np.tile((x * x)[::-1], 3)})
+
+
+@init
+def uninit_half_word(defect: bool) -> Launch:
+    x = ints(33).astype(np.int16)
+    right = 3 * np.append(x, np.int16(0)).view(I4)
+    return Launch(1, 32, (x, zeros(17, dtype=I4), I4(33)), {1: right})

@@ -160,6 +160,31 @@ def race_wait_by_one_thread(defect: bool) -> Launch:
     return Launch(2, 64, args, {3: 3 * x[::-1] + 1})
 
 
+@race
+def race_across_waves(defect: bool) -> Launch:
+    return Launch(600, 256, (zeros(2, dtype=I4), I4(600)), {0: [600, 1]})
+
+
+@race
+def race_write_beside_atomics(defect: bool) -> Launch:
+    x = ints(128)
+    return Launch(2, 64, (x, zeros(1, dtype=I4)), {1: (x > 50).sum()})
+
+
+@race
+def race_async_overwrites(defect: bool) -> Launch:
+    x = floats(3, 256)
+    args = (x, zeros(64), I4(3))
+    return Launch(1, 64, args, {1: x[:, :191:-1].sum(0)}, rtol=1e-4)
+
+
+@race
+def race_two_dynamic_arrays(defect: bool) -> Launch:
+    x = ints(64)
+    right = x + 0.25 * np.roll(x, 32)
+    return Launch(1, 64, (x, zeros(64)), {1: right}, shared_mem=512)
+
+
 # -- barriers --------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ FOLDER = HERE / "controls"
 def test_a_legal_kernel_is_left_alone(
     name: str, build: Callable[[], Launch], facts: dict[str, Any]
 ) -> None:
-    run_and_compare(kernel_of(FOLDER / f"{name}.cu", *facts.get("options", ())), build())
+    run_and_compare(kernel_of(FOLDER / f"{name}.cu"), build())
 
 
 def test_every_file_is_launched() -> None:

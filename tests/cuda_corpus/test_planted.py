@@ -19,6 +19,7 @@ from gpuops import cuda
 from gpuops.errors import ArgumentError
 from tests.cuda_corpus import planted_memory, planted_order
 from tests.cuda_corpus.corpus import HERE, WORDS, Launch, kernel_of, run_and_compare, simulate
+from tests.cuda_corpus.planted_causes import CAUSES
 
 FOLDER = HERE / "planted"
 EVERY = [*planted_memory.PLANTED.params(), *planted_order.PLANTED.params()]
@@ -48,6 +49,8 @@ def test_the_defect_is_reported(name: str, build: Build, facts: dict[str, Any]) 
     assert report.kind in kinds, text
     assert report.kind in text and WORDS[report.kind] in text.lower(), text
     assert report.kernel == name and name in text
+    for part in CAUSES.get(name, ()):
+        assert part in text
     if report.kind == "LAUNCH":
         return
     lines = marked_lines(path)
@@ -69,6 +72,7 @@ def test_the_sound_twin_is_left_alone(name: str, build: Build, facts: dict[str, 
 
 def test_every_file_is_launched_and_every_kind_is_there() -> None:
     names = {param.values[0] for param in EVERY}
+    assert set(CAUSES) <= names
     assert names == {path.stem for path in FOLDER.glob("*.cu")}
     assert len(names) >= 30
     count: Counter[str] = Counter()

@@ -9,7 +9,7 @@ import pytest
 import gpuops
 from gpuops import cuda
 from gpuops.cli import main
-from gpuops.cuda import nvrtc
+from gpuops.cuda import nvrtc, pack
 from gpuops.cuda.binaries import obtain
 from gpuops.cuda.counters import RESERVE
 from gpuops.random import RNGState
@@ -24,7 +24,7 @@ def test_what_a_state_launches_is_built_with_the_operators_that_draw(
     ns: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel = cuda.Kernel('extern "C" __global__ void one(int* x) { *x = 1; }', "one")
-    monkeypatch.setattr(cuda.pack, "all_kernels", lambda: [kernel])
+    monkeypatch.setattr(pack, "all_kernels", lambda: [kernel])
 
     def run(x: gpuops.Array) -> gpuops.Array:
         return x
@@ -32,7 +32,7 @@ def test_what_a_state_launches_is_built_with_the_operators_that_draw(
     def draw(x: gpuops.Array, rng: RNGState | None = None) -> gpuops.Array:
         return x
 
-    monkeypatch.setattr(cuda.pack, "load_packs", dict)
+    monkeypatch.setattr(pack, "load_packs", dict)
     gpuops.custom_op(f"{ns}::plain", run, mutates_args=(), device_types="cuda")
     assert build(ns, tmp_path / "plain", capsys).startswith("1 kernels for sm_80: 1 cubins")
     gpuops.custom_op(f"{ns}::draw", draw, mutates_args=(), device_types="cuda")

@@ -336,12 +336,21 @@ def test_the_module_is_reachable_and_loaded_late() -> None:
 # -- on "cuda" -------------------------------------------------------------------------------------
 
 
-def test_a_state_on_the_device(simulated_cuda: Any) -> None:
+@pytest.fixture(
+    params=["simulated_cuda", pytest.param("cuda_device", marks=pytest.mark.cuda)],
+    ids=["simulated", "gpu"],
+)
+def on_cuda(request: pytest.FixtureRequest) -> Any:
+    """The simulated GPU, and a real one where there is one."""
+    return request.getfixturevalue(request.param)
+
+
+def test_a_state_on_the_device(on_cuda: Any) -> None:
     rng = RNGState(2**40 + 3, device="cuda")
-    assert rng.device is simulated_cuda.device
-    assert type(rng.key) is type(rng.offset) is type(simulated_cuda.asarray(np.zeros(1)))
+    assert rng.device is on_cuda.device
+    assert type(rng.key) is type(rng.offset) is type(on_cuda.asarray(np.zeros(1)))
     first = rng.reserve(2**33 + 1)
-    assert type(first) is type(rng.offset) and simulated_cuda.get(first).tolist() == [0]
+    assert type(first) is type(rng.offset) and on_cuda.get(first).tolist() == [0]
     assert rng.offset.get().tolist() == [2**33 + 1]
     rng.jump(2**64 - 1)
     there = state(2**40 + 3, 2**33)
@@ -353,7 +362,7 @@ def test_a_state_on_the_device(simulated_cuda: Any) -> None:
         rng.reserve(-1)
 
 
-def test_moving_between_devices(simulated_cuda: Any) -> None:
+def test_moving_between_devices(on_cuda: Any) -> None:
     here = state(7, 9)
     there = here.to("cuda")
     assert there.device.type == "cuda" and there == here
@@ -364,7 +373,7 @@ def test_moving_between_devices(simulated_cuda: Any) -> None:
     assert pickle.loads(pickle.dumps(there)) == there
 
 
-def test_children_are_the_same_on_every_device(simulated_cuda: Any) -> None:
+def test_children_are_the_same_on_every_device(on_cuda: Any) -> None:
     there = state(7, 2**32 - 1).to("cuda")
     children = there.split(3)
     assert children == state(7, 2**32 - 1).split(3)

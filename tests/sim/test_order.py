@@ -231,6 +231,11 @@ def test_barriers_that_not_all_threads_reach() -> None:
     )
 
 
+def test_barriers_take_whole_warps() -> None:
+    body = 'if (t < 40)\nasm volatile("bar.sync 1, 40;");'
+    refused(body, "BARRIER-DIVERGENCE", "a barrier of 40 threads, which is no multiple of 32", 5)
+
+
 def test_threads_that_never_end() -> None:
     refused("while (atomicAdd(x, 0) == 0) {}", "NO-PROGRESS", "no progress: threads go round")
     refused("while (*(volatile int*)x == 0) {}", "NO-PROGRESS", "nothing that they read changes")
@@ -275,6 +280,32 @@ def test_padding_may_be_copied_but_not_used() -> None:
     )
     assert run(copy, before=before)[:64].tolist() == list(range(63, -1, -1))
     refused(copy + "y[t] = z[t].pad;", "UNINITIALISED", "nobody has written", 10, before=before)
+
+
+def test_structures_by_value_may_be_filled_in_part() -> None:
+    before = (
+        "struct W { int size; int v[6]; };\n"
+        "__device__ __noinline__ int pick(W w, int k) { w.v[k & 1] += w.size; return w.v[k]; }"
+    )
+    fill = "W w; w.size = 3; for (int i = 0; i < 3; ++i) w.v[x[i] % 6] = x[t + i];\n"
+    body = fill + "x[t] = pick(w, {});"
+    x = run(body.format("t % 3"), block=1, before=before)
+    assert x[0] == 3
+    error = refused(body.format("x[t] + 4"), "UNINITIALISED", "local", 2, block=1, before=before)
+    assert error.file == "k.cu"
+
+
+def test_bytes_on_which_a_result_depends() -> None:
+    fill = "__shared__ __align__(4) {} s[8]; if (t < {}) s[t] = t;\n__syncthreads();\n"
+    half = fill.format("short", 5) + "y[t] = ((int*)s)[t % 3] + 1;"
+    refused(half, "UNINITIALISED", "read of 4 bytes at byte 8 of shared variable 's'", 6, block=32)
+    byte = fill.format("char", 7) + "y[t] = ((short*)s)[t % 4] + 1;"
+    refused(byte, "UNINITIALISED", "read of 2 bytes at byte 6", 6, block=32)
+    # What is cut off again does not count.
+    run(fill.format("short", 5) + "y[t] = ((int*)s)[t % 3] & 0xffff;", block=32)
+    run(fill.format("char", 6) + "y[t] = (((int*)s)[t % 2] >> 8) & 0xff;", block=32)
+    shifted = fill.format("char", 5) + "y[t] = (((int*)s)[t % 2] >> 8) & 0xff;"
+    refused(shifted, "UNINITIALISED", "at byte [45]", 6, block=32)
 
 
 BOUNDS = {

@@ -84,6 +84,13 @@ def test_more_threads_than_the_kernel_is_compiled_for() -> None:
         cuda.simulate(kernel, 1, 128, (np.zeros(1, "i4"),))
 
 
+def test_more_shared_memory_than_any_gpu_has() -> None:
+    with pytest.raises(cuda.SimulationError, match="LAUNCH .*300000 bytes of shared memory"):
+        cuda.simulate(SCALE, 1, 4, (np.zeros(4, "f4"), 1.0, 4), shared_mem=300_000)
+    with pytest.raises(ArgumentError, match="shared_mem must be a number of bytes, got -1"):
+        cuda.simulate(SCALE, 1, 4, (np.zeros(4, "f4"), 1.0, 4), shared_mem=-1)
+
+
 def test_a_grid_of_size_zero_runs_nothing() -> None:
     x = np.ones(4, np.float32)
     cuda.simulate(SCALE, (0, 3), 4, (x, 2.0, 4))

@@ -184,6 +184,28 @@ def test_wrong_masks_are_named(name: str) -> None:
     assert (caught.value.kind, caught.value.line) == ("WARP-MASK", 3)
 
 
+def test_a_barrier_of_a_warp_is_one_wherever_it_is_met() -> None:
+    kernel = cuda.Kernel(
+        """extern "C" __global__ void k(const int* x, int* y) {
+            __shared__ int s[64];
+            int t = threadIdx.x;
+            if (t % 2) {
+                s[t] = x[t];
+                __syncwarp();
+                y[t] = s[t - 1] + 1;
+            } else {
+                s[t] = 2 * x[t];
+                __syncwarp();
+                y[t] = s[t + 1] + 2;
+            }
+        }""",
+        "k",
+    )
+    x, y = np.arange(64, dtype=np.int32), np.zeros(64, np.int32)
+    cuda.simulate(kernel, 1, 64, (x, y))
+    assert y.tolist() == [2 * (t - 1) + 1 if t % 2 else t + 1 + 2 for t in range(64)]
+
+
 def test_special_registers() -> None:
     kernel = cuda.Kernel(
         """extern "C" __global__ void k(unsigned* y) {

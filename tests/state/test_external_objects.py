@@ -343,6 +343,38 @@ def test_a_million_registrations_take_no_memory() -> None:
     assert _blocks() - blocks < 1000
 
 
+def test_objects_that_died_are_not_remembered_for_ever() -> None:
+    keep, first = [Handle() for _ in range(3)], Handle()
+    indices = [register_user_object(handle) for handle in keep]
+    register_graph_created_object(first)
+    for number in range(20_000):
+        register_user_object(Handle(), f"L['h{number}']")
+    assert len(snapshot()) < 10_000
+    last = register_user_object(Handle(), "L['last']")
+    assert last == 20_004
+    with pytest.raises(
+        gpuops.DeadObjectError, match=r"object 20004, L\['last'\] .*no longer alive"
+    ):
+        get_external_object_by_index(last)
+    with pytest.raises(gpuops.DeadObjectError, match="object 10 is no longer alive, nor are many"):
+        get_external_object_by_index(10)
+    with pytest.raises(gpuops.ExternalObjectError, match="object 20005 is not registered"):
+        get_external_object_by_index(20_005)
+    for index, handle in zip([*indices, 3], [*keep, first], strict=True):
+        assert get_external_object_by_index(index) is handle
+    saved = snapshot()
+    reset_user_object_tracking()
+    with pytest.raises(gpuops.ExternalObjectError, match="object 10 is not registered"):
+        get_external_object_by_index(10)
+    restore(saved)
+    with pytest.raises(gpuops.DeadObjectError, match="object 10 is no longer alive"):
+        get_external_object_by_index(10)
+    blocks = _blocks()
+    for _ in range(100_000):
+        register_user_object(Handle())
+    assert _blocks() - blocks < 60_000  # at most so many entries, and not a hundred thousand
+
+
 def _blocks() -> int:
     import sys
 

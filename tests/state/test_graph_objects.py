@@ -241,6 +241,48 @@ def test_what_was_read_of_an_object_is_checked_without_a_guard(ns: str, mode: st
                 graph(Reader(4), X)
 
 
+class Tree(OpaqueBase):
+    def __init__(self, size: int, child: Tree | None = None) -> None:
+        self.size = size
+        self.child = child
+
+
+register_opaque_type(
+    Tree, "test_graph.Tree", typ="reference", members={"size": "use_real", "child": "inlined"}
+)
+
+
+@pytest.mark.parametrize("where", ["function", "fake kernel", "fake kernel of the member"])
+def test_what_was_read_of_a_member_is_checked_too(ns: str, where: str) -> None:
+    with gpuops.Library(ns, "DEF") as lib:
+        lib.define("take(test_graph.Tree t, Array x) -> Array")
+        lib.impl("take", lambda t, x: x.copy())
+        own = gpuops.ops.__getattr__(ns)
+        seen: list[int] = []
+
+        def fake(t: Any, x: Any) -> Any:
+            if where == "fake kernel":
+                seen.append(t.child.size)
+            elif where != "function":
+                seen.append(t.size)
+            return x.new_empty(x.shape)
+
+        lib.register_fake(f"{ns}::take", fake)
+
+        def function(t: Any, x: Any) -> Any:
+            if where == "function":
+                seen.append(t.child.size)
+            return own.take(t.child if where.endswith("member") else t, x)
+
+        graph = trace(function, "fake")(Tree(1, Tree(2)), X)
+        assert seen == [2]
+        graph(Tree(7, Tree(2)), X)
+        with pytest.raises(GraphError, match="had child.size = 2 when .* now it is 3"):
+            graph(Tree(1, Tree(3)), X)
+        with pytest.raises(GraphError, match="had child.size = 2 when .* has no attribute 'size'"):
+            graph(Tree(1, None), X)
+
+
 # Y6
 def test_members_are_traced_and_nested_objects_are_found_in_the_argument() -> None:
     def function(c, x):  # type: ignore[no-untyped-def]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import gpuops
 from gpuops import Array, MemberType, OpaqueBase, custom_op, is_opaque_type, register_opaque_type
-from gpuops.opaque import guard_values, opaque_class, opaque_kind
+from gpuops.opaque import guard_values, opaque_class, opaque_kind, opaque_name
 
 
 class Queue(OpaqueBase):
@@ -401,6 +401,16 @@ def test_enumerations_are_value_types(ns: str, kind: type[Enum]) -> None:
     assert opaque_kind(op.schema.parameters[1].type.base) == "value"
     with pytest.raises(TypeError, match="argument 'which'"):
         op(X, 2)
+
+
+def test_each_enumeration_is_a_type_of_its_own() -> None:
+    assert is_opaque_type(Enum) and is_opaque_type(IntEnum)
+
+    class Speed(Enum):
+        FAST = 1
+
+    assert opaque_name(Speed) not in (opaque_name(Enum), opaque_name(Colour))
+    assert opaque_name(Enum) == "enum.Enum"
 
 
 def test_slots_and_other_bases_stay_possible() -> None:

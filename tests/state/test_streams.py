@@ -227,6 +227,25 @@ def test_only_memory_that_overlaps_matters(x: Any) -> None:
             ops.into(x, both[2:6])
 
 
+def test_products_of_a_handle_are_ordered_too(x: Any) -> None:
+    stream, handle = Stream(), cuda.CublasHandle()
+    matrix = x.reshape(2, 2)
+    y = ops.inc(matrix)
+    out = gpuops.asarray(np.zeros((2, 2), np.float32), device="cuda")
+    with stream:
+        with pytest.raises(OrderError, match="kernel of cuBLAS on stream"):
+            handle.product(matrix, y, out)
+        handle.product(matrix, matrix, out)
+    handle.close()
+
+
+def test_pointers_into_arrays_are_uses(x: Any) -> None:
+    stream = Stream()
+    y = ops.inc(x)
+    with stream, pytest.raises(OrderError):
+        _ADD(1, 32, (cuda.pointer(y), x, 2))
+
+
 def test_an_event_that_was_never_recorded(simulated_cuda: CudaDevice) -> None:
     event = Event()
     assert event.done
@@ -396,6 +415,75 @@ def test_the_stream_inside_a_region_is_the_regions(x: Any) -> None:
     for mode in ("real", "fake"):
         graph = trace(function, mode)(x)
         assert [str(node.args[0]) for node in graph.nodes] == ["stream"] * 3
+
+
+# AA1
+def test_calls_say_which_stream_they_are_on(x: Any) -> None:
+    first, second = Stream(), Stream()
+
+    def function(x):  # type: ignore[no-untyped-def]
+        with first:
+            a = ops.inc(x)
+            with second:
+                second.wait_stream(first)
+                b = ops.inc(a)
+            ops.into(x, x)
+        return ops.inc(b)
+
+    lines = trace(function, "fake")(x).print_readable(print_output=False).splitlines()
+    on = [
+        line.rpartition("; on ")[2] if "; on " in line else "" for line in lines if "inc(" in line
+    ]
+    assert on == ["first", "second", ""]
+    assert [line.endswith("; on first") for line in lines if "into(" in line] == [True]
+
+
+# AA6
+def test_waiting_keeps_no_array_alive(x: Any) -> None:
+    seen: list[weakref.ref[Any]] = []
+    alive: list[bool] = []
+    with gpuops.Library("test_streams_life", "DEF") as lib:
+        lib.define("watch(Array x) -> ()")
+        lib.define("look() -> ()")
+        lib.impl("watch", lambda x: seen.append(weakref.ref(x)), "cuda")
+        # A simulated launch leaves cycles behind.
+        lib.impl("look", lambda: [gc.collect(), alive.append(seen[-1]() is not None)][1])
+        lib.register_fake("test_streams_life::watch", lambda x: None)
+        lib.register_fake("test_streams_life::look", lambda: None)
+        own, stream = gpuops.ops.test_streams_life, Stream()
+
+        def function(x):  # type: ignore[no-untyped-def]
+            y = ops.inc(x)
+            own.watch(y)
+            z = ops.inc(y)
+            own.look()
+            stream.wait_stream(current_stream())
+            own.look()
+            return z
+
+        graph = trace(function, "fake")(x)
+        alive.clear()
+        graph(x)
+    assert alive == [False, False]
+
+
+# AA7: writing to an input is a call like any other here, which a graph does where the function did
+# it and not at the end; so an event that is recorded after it comes after it.
+def test_an_event_after_a_write_to_an_input_comes_after_it(x: Any) -> None:
+    stream, event = Stream(), Event()
+
+    def function(x, out):  # type: ignore[no-untyped-def]
+        with stream:
+            ops.into(x, out[:4])
+            stream.record(event)
+        current_stream().wait(event)
+        return ops.inc(out)
+
+    out = gpuops.asarray(np.zeros(8, np.float32), device="cuda")
+    graph = trace(function, "fake")(x, out)
+    names = _targets(graph)
+    assert names.index("into") < names.index("record") < names.index("wait") < names.index("inc")
+    assert graph(x, out).get().tolist() == [2] * 4 + [1] * 4
 
 
 def test_an_error_in_a_region_leaves_it(x: Any) -> None:

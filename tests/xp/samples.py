@@ -9,6 +9,7 @@ import numpy as np
 from gpuops import xp
 from gpuops.devices import Device
 from gpuops.xp.elementwise import BINARY, MANY, UNARY
+from gpuops.xp.robust import WITHOUT_NAN
 
 _INTEGER = {"bitwise_count", "bitwise_invert", "isnat"}
 _INTEGERS = {"gcd", "lcm"}
@@ -98,6 +99,8 @@ def samples() -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "tensordot": (x, x, [1], [1]),
         "dot": (x, v),
         "outer": (v, v),
+        "matvec": (x, v),
+        "vecmat": (v[:3], x),
         "linalg_inv": (m,),
         "linalg_det": (m,),
         "linalg_slogdet": (m,),
@@ -123,6 +126,12 @@ def samples() -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "histogram": (v, 3),
         "bincount": (i,),
         "nan_to_num": (x,),
+        "digitize": (x, v),
+        "interp": (x, v, v),
+        "convolve": (v, v[:2]),
+        "correlate": (v, v[:2]),
+        "partition": (x, [1]),
+        "diag_of": (v, 1),
         "isin": (i, i[:2]),
         "isclose": (x, v),
         "fft_fftfreq": (4,),
@@ -134,6 +143,7 @@ def samples() -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
     calls |= {name: (i, i) if name in whole else (x, v) for name in BINARY}
     calls |= {"ldexp": (v, i)}
     calls |= {name: (x, v) if name == "divmod" else (x,) for name in MANY}
+    calls |= {name: (x, [0]) for name in WITHOUT_NAN}
     calls |= {f"fft_{name}": (v, 4) for name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")}
     found = {name: (args, {}) for name, args in calls.items()}
     for name, row in xp.ROWS.items():

@@ -54,6 +54,8 @@ def test_linspace(start: Any, stop: Any, num: int, dtype: Any, endpoint: bool) -
 def test_like(x: np.ndarray, dtype: Any, value: Any) -> None:
     for name in ("empty_like", "zeros_like", "ones_like"):
         agree(name, x, dtype)
+        agree(name, x, dtype, shape=list(x.shape[::-1]))
+        agree(name, x, dtype, shape=[2, 3])
     agree("full_like", x, value, dtype)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuops.xp import extras
+from gpuops.xp.robust import WITHOUT_NAN
 from tests.xp.common import agree, arrays, axes, broadcastable, laid_out, quick
 
 
@@ -112,3 +113,39 @@ def test_diff(x: np.ndarray, n: int, axis: int, ends: bool, data: Any) -> None:
     prepend = data.draw(arrays(max_dims=1)) if ends else None
     agree("diff", x, n, axis, prepend)
     agree("diff", x, n, axis)
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_NAN))
+@quick
+@given(
+    arrays(dtypes=["float32", "float64", "int8", "bool", ">f8"]),
+    st.one_of(st.none(), st.lists(axes, max_size=2)),
+    st.booleans(),
+)
+def test_without_nan(name: str, x: np.ndarray, axis: Any, keepdims: bool) -> None:
+    agree(name, x, axis, keepdims=keepdims)
+
+
+vectors = arrays(max_dims=2, dtypes=["float64", "float32", "int64", "complex64"])
+
+
+@quick
+@given(vectors, vectors, st.sampled_from(["full", "same", "valid", "none"]))
+def test_sequences(x: np.ndarray, y: np.ndarray, mode: str) -> None:
+    agree("convolve", x, y, mode)
+    agree("correlate", x, y, mode)
+    agree("diag_of", x, len(mode) - 5)
+
+
+@quick
+@given(arrays(dtypes=["float64", "int8"]), vectors)
+def test_tables(x: np.ndarray, bins: np.ndarray) -> None:
+    bins = np.sort(bins.reshape(-1)) if bins.ndim else bins
+    agree("digitize", x, bins)
+    agree("interp", x, bins.real, bins)
+
+
+@quick
+@given(arrays(), st.lists(st.integers(-4, 3), min_size=1, max_size=2), axes)
+def test_partition(x: np.ndarray, kth: list[int], axis: int) -> None:
+    agree("partition", x, kth, axis)

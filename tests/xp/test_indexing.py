@@ -37,7 +37,8 @@ def keys(draw: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
             chosen = fancy_shape[draw(st.integers(0, len(fancy_shape))) :]
             chosen = tuple(1 if draw(st.integers(0, 4)) == 0 else n for n in chosen)
             values = laid_out(chosen, draw(st.sampled_from(["int64", "int8"])), draw)
-            items.append(values % size if size else values * 0)
+            # Whether a number is in bounds is a matter of data, which a fake does not have.
+            items.append(values * 0)
         elif kind == "m":
             size = draw(st.sampled_from([*[size] * 8, size + 1, 0]))
             items.append(

@@ -172,3 +172,15 @@ def test_cross(data: Any, axis: int) -> None:
 @given(arrays(max_dims=2), arrays(max_dims=2))
 def test_outer(x: np.ndarray, y: np.ndarray) -> None:
     agree("linalg_outer", x, y)
+
+
+@quick
+@given(factors(), factors())
+def test_matrices_and_vectors(
+    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]
+) -> None:
+    agree("matvec", one[0], other[0])
+    agree("vecmat", one[0], other[1])
+    if one[0].ndim > 1:
+        agree("matvec", one[0], one[0][..., 0, :] if one[0].shape[-2] else one[0])
+        agree("vecmat", one[0][..., 0], one[0]) if one[0].shape[-1] else None

@@ -93,6 +93,38 @@ def test_a_graph_of_the_operator_replays_and_is_saved_as_text(name: str) -> None
         )
 
 
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_the_operator_is_traced_with_symbolic_sizes(name: str) -> None:
+    args, kwargs = SAMPLES[name]
+    arrays: list[np.ndarray] = []
+
+    def collect(value: Any) -> None:
+        if isinstance(value, np.ndarray):
+            arrays.append(value)
+        for item in value if isinstance(value, list) else ():
+            collect(item)
+
+    collect(list(args))
+    if not arrays:
+        pytest.skip("it takes no arrays, and so has no sizes")
+    operator = xp.ROWS[name].operator
+
+    def function(*given: Any) -> Any:
+        rest = iter(given)
+
+        def put(value: Any) -> Any:
+            if isinstance(value, np.ndarray):
+                return next(rest)
+            return [put(item) for item in value] if isinstance(value, list) else value
+
+        return operator(*map(put, args), **kwargs)
+
+    with np.errstate(all="ignore"):
+        graph = gpuops.trace(function, tracing_mode="symbolic")(*arrays)
+        found, expected = graph(*arrays), function(*arrays)
+    assert _flat(found).shape == _flat(expected).shape
+
+
 def _flat(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return np.concatenate([np.ravel(item).astype(complex) for item in value])

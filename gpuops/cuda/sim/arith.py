@@ -119,16 +119,23 @@ def fma32(a: Value, b: Value, c: Value) -> Value:
     total = a.astype(F8) * b + c
     tie = (total.view(I8) & _BELOW_F4) == _HALF_F4
     if tie.any():
-        total = _untied(a.astype(F8) * b, c.astype(F8), total, tie)
+        if total.__class__ is not np.ndarray:
+            return _untied(a, b, c, total).astype(F4)
+        some = np.flatnonzero(tie)
+        x, y, z = (v[some] if v.__class__ is np.ndarray else v for v in (a, b, c))
+        total[some] = _untied(x, y, z, total[some])
     return total.astype(F4)
 
 
-def _untied(p: Value, c: Value, total: Value, tie: Value) -> Value:
-    """Ties moved by a hair to the side on which the exact sum is (Knuth's two-sum)."""
+def _untied(a: Value, b: Value, c: Value, total: Value) -> Value:
+    """Sums that look like ties, moved by a hair to the side on which the exact sum is.
+
+    The rounding error of the sum is Knuth's (two-sum).
+    """
+    p = a.astype(F8) * b
     z = total - p
     error = (p - (total - z)) + (c - z)
-    moved = np.nextafter(total, np.copysign(F8(np.inf), error))
-    return pick(tie & (error != 0), moved, total)
+    return pick(error != 0, np.nextafter(total, np.copysign(F8(np.inf), error)), total)
 
 
 def fma64(a: Value, b: Value, c: Value) -> Value:

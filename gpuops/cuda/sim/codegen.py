@@ -19,9 +19,11 @@ import numpy as np
 
 from gpuops.cuda.sim.flow import Block
 from gpuops.cuda.sim.frame import bits
+from gpuops.cuda.sim.layout import FIRST, RESERVED
 from gpuops.cuda.sim.ptx import SIZES, Instruction, split
+from gpuops.cuda.sim.regions import WORKSPACE, origin_of
 
-__all__ = ["Builder", "Unsupported", "dtype_of"]
+__all__ = ["SPECIAL", "Builder", "Unsupported", "dtype_of"]
 
 _DTYPES: dict[str, Any] = {
     "pred": np.bool_,
@@ -39,6 +41,18 @@ _DTYPES: dict[str, Any] = {
 }
 _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 _SIGNED = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
+SPECIAL = {
+    **dict.fromkeys(("%smid", "%gridid", "%cluster_ctarank"), 0),
+    **{f"%cluster_ctaid.{axis}": 0 for axis in "xyz"},
+    **{f"%cluster_nctaid.{axis}": 1 for axis in "xyz"},
+    **dict.fromkeys(("%nsmid", "%cluster_nctarank"), 1),
+    **dict.fromkeys(("%dynamic_smem_size", "%total_smem_size")),
+    **{f"%reserved_smem_offset_{which}": FIRST for which in ("begin", "0", "1")},
+    "%reserved_smem_offset_end": FIRST + RESERVED,
+    "%envreg1": origin_of(WORKSPACE) >> 32,
+    "%envreg2": origin_of(WORKSPACE) & 0xFFFFFFFF,
+}
+"""Special registers that are the same for all threads; None: depends on the launch."""
 _ADDRESS = re.compile(r"\[\s*([^+\s\]]+)\s*(?:\+\s*(-?\w+))?\s*\]$")
 _SYMBOL = re.compile(r"([A-Za-z_$%][\w$%#@.]*)\s*(?:\+\s*(-?\d+))?$")
 
@@ -115,6 +129,7 @@ class Builder:
         source = f"def {title}(M, G, R, L):\n    {body}\n"
         filename = f"<simulated {program.title} {title} #{program.serial}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+        program.files.append(filename)
         exec(compile(source, filename, "exec"), program.namespace)
         return program.namespace[title]
 
@@ -184,8 +199,10 @@ class Builder:
                 r"%(tid|ntid|ctaid|nctaid)\.[xyz]|%laneid|%warpid|%nwarpid|%lanemask_\w\w", name
             ):
                 self.line(f"{variable} = L.special({name!r})")
-            else:
+            elif name in SPECIAL or name.startswith("%envreg"):
                 self.line(f"{variable} = M.special({name!r})")
+            else:
+                raise Unsupported(f"special register {name}")
             found = self._special[name] = _Value(variable, np.uint32)
         return found
 

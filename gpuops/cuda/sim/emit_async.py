@@ -47,6 +47,7 @@ def _copy(b: Builder, x: Instruction) -> None:
             given = b.read(args[3], "u32")
     space = "global" if "global" in x.parts else "generic"
     what = copy_access(b.pc, int(args[2], 0), space, source_offset, target_offset)
+    b.line("M.changes += 1")
     b.line(f"M.copies.issue(L, {target}, {source}, {given}, {b.constant(what)})")
 
 

@@ -8,7 +8,6 @@ from gpuops.cuda.sim.access import ATOMIC, READ, WRITE, Access
 from gpuops.cuda.sim.codegen import Builder, Unsupported, dtype_of, sizes_of
 from gpuops.cuda.sim.emit import Emitter
 from gpuops.cuda.sim.ptx import Instruction
-from gpuops.cuda.sim.regions import PARAMS, WINDOW
 
 __all__ = ["EMITTERS"]
 
@@ -43,6 +42,7 @@ def _access(b: Builder, x: Instruction, kind: int, offset: int, registers: list[
         offset,
         checked=not _UNCHECKED.intersection(parts),
         used=tuple(b.is_read(r) for r in registers) if kind == READ else (True,),
+        needed=b.program.needed(registers) if kind == READ else (0,),
         copies=b.program.carried(registers),
     )
     return b.constant(access)
@@ -119,6 +119,11 @@ def _fence(b: Builder, x: Instruction) -> None:
         b.line("M.fence(L)")
 
 
+def _createpolicy(b: Builder, x: Instruction) -> None:
+    """Cache policies change nothing that is simulated."""
+    b.write(x.args[0], "U8(0)", "b64")
+
+
 def _call(b: Builder, x: Instruction) -> None:
     """Functions without a body: what CUDA's runtime gives to device code."""
     args = list(x.args)
@@ -139,11 +144,6 @@ def _call(b: Builder, x: Instruction) -> None:
         raise Unsupported(x.op)
 
 
-def param_address(offset: int) -> int:
-    """The address of a byte of the parameter block."""
-    return (PARAMS << WINDOW) + offset
-
-
 EMITTERS: dict[str, Emitter] = {
     "ld": _ld,
     "ldu": _ld,
@@ -152,5 +152,6 @@ EMITTERS: dict[str, Emitter] = {
     "red": _atom,
     "membar": _fence,
     "fence": _fence,
+    "createpolicy": _createpolicy,
     "call": _call,
 }

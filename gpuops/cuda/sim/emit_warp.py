@@ -12,8 +12,10 @@ from gpuops.cuda.sim.ptx import Instruction
 __all__ = ["EMITTERS", "mask_of"]
 
 
-def mask_of(x: Instruction) -> str | None:
+def mask_of(x: Instruction | None) -> str | None:
     """The operand that names the threads an instruction waits for; None if that is the warp."""
+    if x is None:
+        return None
     root = x.op.partition(".")[0]
     if root in ("shfl", "vote", "match", "redux") or "warp.sync" in x.op or root == "elect":
         return x.args[-1] if "sync" in x.op else None
@@ -77,6 +79,8 @@ def _bar(b: Builder, x: Instruction) -> None:
     if "warp" in x.parts:
         return
     args, parts = list(x.args), x.parts
+    if "cluster" in parts:
+        raise Unsupported(x.op)
     reduce = "red" in parts
     destination = args.pop(0) if reduce else None
     condition = b.read(args.pop(), "pred") if reduce else "None"

@@ -27,6 +27,11 @@ __all__ = ["launch"]
 RESIDENT = 1 << 16
 """Threads that are resident at once."""
 
+_MOST_SHARED = 232448
+"""Bytes of shared memory that a block can have at most, on sm_90 and sm_100 (CUDA C++ Programming
+Guide, table of technical specifications)."""
+_MEMORY = 1 << 28  # bytes of shared and local memory that resident blocks may take together
+
 Triple = tuple[int, int, int]
 
 
@@ -60,35 +65,22 @@ def launch(
         ArgumentError: the arguments do not fit the kernel.
         SimulationError: the kernel does something that is wrong.
     """
-    threads = block[0] * block[1] * block[2]
     blocks = grid[0] * grid[1] * grid[2]
-    limit = min(1024, program.function.max_threads or 1024)
-    if threads > limit:
-        problem = f"{threads} threads per block, of which this kernel allows {limit}"
-        raise source.error("LAUNCH", problem)
+    _check_launch(program, source, block, shared_mem)
     flags = written or [None] * len(args)
     windows, params = _bind(program, source, args, flags)
     if not blocks:
         return
-    for number, variable in program.layout.globals.items():
-        windows[number] = make_window(number, variable, program.layout)
-    block_bytes = np.frombuffer(params + bytes(-len(params) % 16 + 16), np.uint8).copy()
-    windows[PARAMS] = Window(
-        PARAMS, block_bytes, 0, len(params), "the kernel's parameters", writable=False
-    )
-    workspace = np.zeros(16, np.uint8)
-    windows[WORKSPACE] = Window(WORKSPACE, workspace, 0, 8, "the grid's workspace")
     clock = Clock(blocks == 1, program.fences)
+    _add_windows(windows, program, params)
     if races:
-        for window in windows.values():
-            if window.writable:
-                size = len(window.data)
-                window.shadow = Shadow(clock, size, program.grain["global"], 0, False)
+        _watch(windows, program, clock)
     memory = Memory(windows)
     variables, stride = program.layout.shared_for(shared_mem)
-    total = sum(v.size for v in variables)
-    machine = Machine(program, memory, clock, params, total)
-    per_wave = max(1, min(blocks, resident // threads))
+    machine = Machine(program, memory, clock, params, sum(v.size for v in variables))
+    threads = block[0] * block[1] * block[2]
+    per_block = stride + threads * program.layout.local_size
+    per_wave = max(1, min(blocks, resident // threads, _MEMORY // per_block))
     top = Topology(grid, block, per_wave, 0)
     _private(memory, program, top, variables, stride, clock, races)
     with np.errstate(all="ignore"):
@@ -96,16 +88,55 @@ def launch(
             count = min(per_wave, blocks - first)
             if first:
                 top = top.moved(count, first)
-                memory.shared.reset()
-                memory.local.reset()
+                memory.shared.reset(count)
+                memory.local.reset(top.lanes)
             clock.start_wave(top)
             run_wave(machine, source, top, blocks - first - count)
-            for window in windows.values():
-                if window.shadow is not None:
-                    window.shadow.end_wave()
-            if memory.shared.shadow is not None:
-                memory.shared.shadow.end_wave()
-    _give_back(windows, args, flags)
+            for region in (*windows.values(), memory.shared):
+                if region.shadow is not None:
+                    region.shadow.end_wave()
+    _give_back(windows, flags)
+
+
+def _check_launch(program: Program, source: Source, block: Triple, shared_mem: int) -> None:
+    """Refuse what no GPU accepts, or not for this kernel."""
+    threads = block[0] * block[1] * block[2]
+    limit = min(1024, program.function.max_threads or 1024)
+    if threads > limit:
+        problem = f"{threads} threads per block, of which this kernel allows {limit}"
+        raise source.error("LAUNCH", problem)
+    if shared_mem < 0:
+        problem = f"shared_mem must be a number of bytes, got {shared_mem}"
+        raise ArgumentError(f"Kernel {source.kernel!r}: {problem}")
+    total = shared_mem + sum(v.size for v in program.layout.shared)
+    if total > _MOST_SHARED:
+        problem = f"{total} bytes of shared memory per block, of which no GPU has more than "
+        raise source.error("LAUNCH", f"{problem}{_MOST_SHARED}")
+
+
+def _add_windows(windows: dict[int, Window], program: Program, params: bytes) -> None:
+    """The module's variables, the parameter block, and what grid-wide barriers need."""
+    for number, variable in program.layout.globals.items():
+        windows[number] = make_window(number, variable, program.layout)
+    block = np.frombuffer(params + bytes(-len(params) % 16 + 16), np.uint8).copy()
+    windows[PARAMS] = Window(
+        PARAMS, block, 0, len(params), "the kernel's parameters", writable=False
+    )
+    workspace = np.zeros(16, np.uint8)
+    windows[WORKSPACE] = Window(WORKSPACE, workspace, 0, 8, "the grid's workspace")
+
+
+def _watch(windows: dict[int, Window], program: Program, clock: Clock) -> None:
+    """Give a shadow to what the kernel may write to."""
+    for window in windows.values():
+        if window.writable and _may_change(window, program.written):
+            size = len(window.data)
+            window.shadow = Shadow(clock, size, program.grain["global"], 0, False)
+
+
+def _may_change(window: Window, written: set[int]) -> bool:
+    """Whether the kernel may write to a window; arrays are known by their positions."""
+    return not window.spans or any(span.position in written for span in window.spans)
 
 
 def _private(
@@ -123,7 +154,7 @@ def _private(
     size, grain = len(memory.shared.data), program.grain["shared"]
     memory.shared.written = Written(size, grain, top.count, copied)
     if any(v.zeroed for v in variables):
-        memory.shared.reset()
+        memory.shared.reset(top.count)
     if races and variables:
         memory.shared.shadow = Shadow(clock, size, grain, stride, not program.shared_cas)
     count = top.lanes if program.layout.local_size else 1
@@ -157,6 +188,8 @@ def _bind(
             data = bytes(8)
         elif not isinstance(arg, np.ndarray):
             data = _scalar(source, k, arg, parameter)
+        elif arg.dtype.hasobject:
+            _refuse(source, k, f"{_wanted(parameter)}, got an array of Python objects")
         elif _is_pointer(parameter):
             data = addresses[k].to_bytes(8, "little")
         elif arg.size == 1 and arg.nbytes == parameter.size and parameter.type == "b8":
@@ -302,7 +335,7 @@ def _written(window: Window, group: list[_Span], given: Sequence[Any]) -> Writte
     return found
 
 
-def _give_back(windows: dict[int, Window], args: Sequence[Any], written: Sequence[Any]) -> None:
+def _give_back(windows: dict[int, Window], written: Sequence[Any]) -> None:
     """Bring the caller's flags up to date."""
     for window in windows.values():
         if window.written is None:

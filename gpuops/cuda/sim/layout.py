@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gpuops.cuda.sim.ptx import Function, Module, Variable
-from gpuops.cuda.sim.regions import GLOBALS, PARAMS, SHARED, WINDOW, Share, Window
+from gpuops.cuda.sim.regions import GLOBALS, PARAMS, SHARED, Share, Window, origin_of
 
 __all__ = ["FIRST", "RESERVED", "Layout", "lay_out"]
 
@@ -83,7 +83,7 @@ def lay_out(module: Module, function: Function) -> Layout:
         if variable.space in ("global", "const"):
             number = GLOBALS + len(layout.globals)
             layout.globals[number] = variable
-            layout.symbols[name] = number << WINDOW
+            layout.symbols[name] = origin_of(number)
         elif variable.dynamic:
             dynamic.append(name)
         elif variable.space == "shared":
@@ -104,7 +104,7 @@ def lay_out(module: Module, function: Function) -> Layout:
     for parameter in function.params:
         at = -(-at // parameter.align) * parameter.align
         layout.params[parameter.name] = at
-        layout.symbols[parameter.name] = (PARAMS << WINDOW) + at
+        layout.symbols[parameter.name] = origin_of(PARAMS) + at
         layout.spaces[parameter.name] = "param"
         at += parameter.size
     return layout

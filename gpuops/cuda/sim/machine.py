@@ -12,11 +12,11 @@ from gpuops.cuda.sim.access import Access
 from gpuops.cuda.sim.async_copy import Copies, Phases
 from gpuops.cuda.sim.barrier import Barriers, Waiting
 from gpuops.cuda.sim.clock import Clock
+from gpuops.cuda.sim.codegen import SPECIAL
 from gpuops.cuda.sim.frame import Frame, Lanes, Topology
-from gpuops.cuda.sim.layout import FIRST, RESERVED
 from gpuops.cuda.sim.memory import Memory
 from gpuops.cuda.sim.program import Program
-from gpuops.cuda.sim.regions import WINDOW, WORKSPACE, Window
+from gpuops.cuda.sim.regions import Window
 
 __all__ = ["Machine", "Stop"]
 
@@ -119,6 +119,12 @@ class Machine:
             return None
         return out[0] if n == 1 else out
 
+    def carry(self, lanes: Lanes, register: int, source: int) -> None:
+        """A register that only carries bytes got the value of another such."""
+        written = self.memory.shared.written
+        if written is not None and written.copied is not None:
+            written.copied.move(register, source, lanes)
+
     def acquire(self, lanes: Lanes) -> None:
         """These threads have looked at what others may have signalled."""
         if self.clock.fences:
@@ -182,6 +188,9 @@ class Machine:
     ) -> None:
         if count is not None:
             count = int(count[0] if count.__class__ is np.ndarray else count)
+        if count is not None and count % 32 and count != self.top.threads:
+            words = f"a barrier of {count} threads, which is no multiple of 32"
+            raise Stop("BARRIER-DIVERGENCE", words, block.last, int(frame.lanes.index[0]))
         counted = count is not None
         new = Waiting(frame, block, condition, mode, register, moved_on, counted)
         self.barriers.arrive(number, count, new)
@@ -195,19 +204,8 @@ class Machine:
 
     def special(self, name: str) -> Any:
         """A special register that is the same for all threads."""
-        known = {
-            "%dynamic_smem_size": self._shared_bytes,
-            "%total_smem_size": self._shared_bytes,
-            "%nsmid": 1,
-            "%reserved_smem_offset_begin": FIRST,
-            "%reserved_smem_offset_0": FIRST,
-            "%reserved_smem_offset_1": FIRST,
-            "%reserved_smem_offset_end": FIRST + RESERVED,
-            "%envreg1": WORKSPACE << WINDOW >> 32,
-            "%envreg2": WORKSPACE << WINDOW & 0xFFFFFFFF,
-            "%nwarpid": self.top.warps_per_block,
-        }
-        return np.uint32(known.get(name, 0))
+        value = SPECIAL.get(name, 0)
+        return np.uint32(self._shared_bytes if value is None else value)
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -215,7 +213,7 @@ class Machine:
         """An instruction that is not simulated."""
         x = self.program.function.code[pc]
         name = f"call of {x.args[1] if x.args[0].startswith('(') else x.args[0]}"
-        text = name if x.op.startswith("call") else x.op
+        text = name if x.op.startswith("call") else _shortened(str(x))
         raise Stop("UNSUPPORTED", f"unsupported instruction {text}", pc)
 
     def trap(self, lanes: Lanes, pc: int) -> None:
@@ -243,6 +241,10 @@ class Machine:
         if lanes.n == 1:
             return np.uint32(written[0])
         return np.array(written, np.uint32)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _first(value: Any) -> int:

@@ -8,6 +8,7 @@ local memory have windows of their own in the generic address space.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from gpuops.cuda.sim.regions import LOCAL, SHARED, WINDOW, Fault, Region, Shares
 __all__ = ["Memory", "Overwrite"]
 
 _U8 = np.uint64
+_NEAR = 1 << 32  # bytes from an array within which an address is said to be past its end
 
 
 class Memory:
@@ -111,7 +113,7 @@ class Memory:
         if address.__class__ is not np.ndarray:
             number = (int(address) + access.offset) & ((1 << 64) - 1)
             window = self.windows.get(number >> WINDOW)
-            offset = number & ((1 << WINDOW) - 1)
+            offset = 0 if window is None else number - window.origin
             if window is None or offset < window.lead or offset + size > window.end:
                 self._wild(access, lanes, np.full(lanes.n, _U8(number)))
             if offset & (size - 1):
@@ -156,7 +158,7 @@ class Memory:
             wrong |= mine & ((offsets < _U8(window.lead)) | (offsets > last))
         if wrong.any():
             self._wild(access, lanes, address, wrong)
-        inner = Access(**{f: getattr(access, f) for f in _FIELDS} | {"offset": 0})
+        inner = replace(access, offset=0)
         return self._split(inner, lanes, address, keys)
 
     def _wild(self, access: Access, lanes: Lanes, address: Any, wrong: Any = None) -> None:
@@ -172,13 +174,11 @@ class Memory:
         raise Fault("OUT-OF-BOUNDS", problem, access, int(lanes.index[k]))
 
     def _nearest(self, number: int) -> Window | None:
-        """The allocation that an address belongs to: its window, or the next if just below it."""
-        key = number >> WINDOW
-        half = 1 << (WINDOW - 1)
-        inside = number & ((1 << WINDOW) - 1)
-        if key in self.windows and inside < half:
-            return self.windows[key]
-        return self.windows.get(key + 1) if inside >= half else None
+        """The allocation that an address is near to; None for a wild one."""
+        window = self.windows.get(number >> WINDOW)
+        if window is None or not -_NEAR < number - window.origin < window.end + _NEAR:
+            return None
+        return window
 
     def _misaligned(self, access: Access, lanes: Lanes, address: Any) -> None:
         k = int(np.argmax(address & _U8(access.bytes - 1) != 0))
@@ -349,7 +349,6 @@ class Overwrite(Exception):
 
 
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-_FIELDS = ("pc", "kind", "dtype", "size", "count", "space", "offset", "checked", "used", "copies")
 
 
 def _moved(at: Any, units: Any, moved: int, access: Access) -> tuple[Any, Any]:

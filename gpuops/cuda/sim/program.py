@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import linecache
 import threading
+import weakref
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,8 @@ from gpuops.cuda.sim import (
     convert,
     emit,
     emit_async,
+    emit_bits,
+    emit_compare,
     emit_convert,
     emit_memory,
     emit_tensor,
@@ -23,17 +26,20 @@ from gpuops.cuda.sim import (
     tensorcore,
 )
 from gpuops.cuda.sim.codegen import Builder, Unsupported
+from gpuops.cuda.sim.demand import demanded_bits
 from gpuops.cuda.sim.emit import Emitter
 from gpuops.cuda.sim.flow import (
     CARRY,
     Block,
     analyse,
     destinations,
+    registers_in,
     sources,
     without_guards,
 )
 from gpuops.cuda.sim.inline import flatten
 from gpuops.cuda.sim.layout import lay_out
+from gpuops.cuda.sim.pointers import written_parameters
 from gpuops.cuda.sim.ptx import SIZES, Instruction, Module
 from gpuops.cuda.sim.regions import LOCAL, SHARED
 
@@ -41,6 +47,8 @@ __all__ = ["Program"]
 
 _EMITTERS: dict[str, Emitter] = {
     **emit.EMITTERS,
+    **emit_bits.EMITTERS,
+    **emit_compare.EMITTERS,
     **emit_convert.EMITTERS,
     **emit_memory.EMITTERS,
     **emit_warp.EMITTERS,
@@ -106,6 +114,8 @@ class Program:
         self._names: dict[Any, str] = {}
         self._functions: dict[int, Callable[..., Any]] = {}
         self._lock = threading.Lock()
+        self.files: list[str] = []
+        weakref.finalize(self, _forget, self.files)
 
     @property
     def blocks(self) -> list[Block]:
@@ -143,22 +153,48 @@ class Program:
         found = tuple(self.numbers[r] if r in self._carriers else -1 for r in registers)
         return found if any(n >= 0 for n in found) else ()
 
+    def needed(self, registers: list[str]) -> tuple[int, ...]:
+        """The bytes of each on which a result depends, as `Access.needed`."""
+        return tuple(
+            sum(1 << k for k in range(8) if self._demand.get(r, 0) >> 8 * k & 0xFF)
+            for r in registers
+        )
+
+    @cached_property
+    def _demand(self) -> dict[str, int]:
+        if min(self.grain.values()) == 4:
+            return {}  # nothing smaller than a word is written, so that words are whole
+        return demanded_bits(self.function)
+
+    def carrier(self, register: str) -> int:
+        """The number of a register that only carries bytes, or -1."""
+        return self.numbers[register] if register in self._carriers else -1
+
     @cached_property
     def _carriers(self) -> set[str]:
-        """Registers that loads fill and only stores to shared or local memory read."""
-        loaded: set[str] = set()
-        other: set[str] = set()
-        for block in self.blocks:
-            for _, x in block.code:
-                copy = x.op.startswith(("ld.shared", "ld.local"))
-                (loaded if copy else other).update(destinations(x, self.numbers))
+        """Registers that loads fill and only stores to shared or local memory read.
+
+        Moves from one to another count as neither, such as those that pass structures by value.
+        """
+        found = set(self.function.registers)
+        code, names = self.function.code, self.numbers
+        steps = [(x, destinations(x, names), sources(x, names)) for x in code]
+        found -= {b.condition for b in self.blocks if b.condition is not None}
+        changed = True
+        while changed:
+            before = len(found)
+            for x, targets, inputs in steps:
+                if _is_move(x):
+                    if not (x.args[0] in found and x.args[1] in found):
+                        found -= {x.args[0], x.args[1]}
+                    continue
+                if not x.op.startswith(("ld.shared", "ld.local")):
+                    found.difference_update(targets)
                 if x.op.startswith(("st.shared", "st.local")):
-                    other.update(sources(replace(x, args=x.args[:1]), self.numbers))
-                else:
-                    other.update(sources(x, self.numbers))
-            if block.condition is not None:
-                other.add(block.condition)
-        return loaded - other
+                    inputs = registers_in(x.args[0], self.numbers)
+                found.difference_update(inputs)
+            changed = len(found) < before
+        return found
 
     @cached_property
     def grain(self) -> dict[str, int]:
@@ -174,6 +210,11 @@ class Program:
             for space in named or found:
                 found[space] = min(found[space], SIZES[parts[-1]])
         return found
+
+    @cached_property
+    def written(self) -> set[int]:
+        """The positions of the parameters that may be written through."""
+        return written_parameters(self.function)
 
     @cached_property
     def fences(self) -> bool:
@@ -198,6 +239,17 @@ class Program:
         """Bytes of the parameter block."""
         params = self.function.params
         return self.layout.params[params[-1].name] + params[-1].size if params else 0
+
+
+def _is_move(x: Instruction) -> bool:
+    """Whether an instruction moves one register's value to another."""
+    return x.op.startswith("mov.") and not any(a.startswith("{") for a in x.args)
+
+
+def _forget(files: list[str]) -> None:
+    """The sources of a program that is gone leave `linecache`."""
+    for filename in files:
+        linecache.cache.pop(filename, None)
 
 
 def _home(kind: str) -> Any:

@@ -24,10 +24,22 @@ __all__ = [
     "Share",
     "Shares",
     "Window",
+    "origin_of",
 ]
 
 WINDOW = 40
 """Addresses of one window differ in their lowest 40 bits only."""
+
+
+def origin_of(number: int) -> int:
+    """The address at which the memory of a window begins.
+
+    It is at another place in each window, so that no power of two, the likeliest of wrong offsets,
+    leads from one allocation into another.
+    """
+    return (number << WINDOW) + ((number * 37 % 61 + 1) << 33)
+
+
 GLOBALS = 1 << 12
 """Number of the first window of a module's own variables; arguments have lower numbers."""
 PARAMS = 1 << 13
@@ -114,7 +126,7 @@ class Window(Region):
         writable: bool = True,
     ) -> None:
         super().__init__(data)
-        self.origin = number << WINDOW
+        self.origin = origin_of(number)
         self.base = _U8(self.origin)
         self.lead, self.size, self.name = lead, size, name
         self.itemsize, self.writable = itemsize, writable
@@ -175,11 +187,11 @@ class Shares(Region):
         self.count, self.stride, self.variables, self.what = count, stride, variables, what
         self._recent: dict[int, tuple[Any, ...]] = {}
 
-    def reset(self) -> None:
-        """Forget everything: the memory goes to other blocks."""
+    def reset(self, count: int) -> None:
+        """Forget everything: the memory goes to `count` others."""
         self.data[:] = _POISON
         if self.written is not None:
-            self.written.reset()
+            self.written.reset(count)
         for variable in self.variables:
             if variable.zeroed:
                 share = slice(variable.start, variable.start + variable.size)

@@ -196,7 +196,10 @@ class _Wave:
         lanes = frame.lanes
         whole = lanes.whole_warps
         if not (whole and mask.__class__ is not np.ndarray and int(mask) == _FULL):
-            ready = self._complete(block, lanes, mask)
+            elsewhere = self._elsewhere(block, lanes, mask)
+            ready = self._complete(block, lanes, mask, elsewhere)
+            if elsewhere is not None:
+                self._release_elsewhere(block, warp.present(lanes) | elsewhere)
             if not ready.all():
                 parked = np.flatnonzero(~ready)
                 self.parked[block.index] = frame.child(parked, block.live_in)
@@ -206,6 +209,44 @@ class _Wave:
         self.machine.clock.warp_wide(frame.lanes)
         return frame
 
+    def _elsewhere(self, block: Block, lanes: Lanes, mask: Any) -> Any:
+        """(warps,) the threads that wait at other ``__syncwarp``s with the same mask; or None.
+
+        Since sm_70 it is the mask that makes a warp's barrier one, and not its place in the text.
+        """
+        if not _is_warp_barrier(block):
+            return None
+        found = None
+        wanted = np.zeros(self.top.warps, np.uint64)
+        wanted[lanes.warp] = mask
+        for index, frame in self.parked.items():
+            if index == block.index or not _is_warp_barrier(self.blocks[index]):
+                continue
+            theirs = self._mask(mask_of(self.blocks[index].sync), frame)
+            same = np.flatnonzero(wanted[frame.lanes.warp] == theirs)
+            if len(same):
+                some = warp.present(Lanes(self.top, frame.lanes.index[same]))
+                found = some if found is None else found | some
+        return found
+
+    def _release_elsewhere(self, block: Block, arrived: Any) -> None:
+        """Threads at other places of a warp's barrier go on, if all of their mask have arrived."""
+        for index in [i for i in self.parked if i != block.index]:
+            other = self.blocks[index]
+            if not _is_warp_barrier(other):
+                continue
+            frame = self.parked.pop(index)
+            lanes = frame.lanes
+            masks = np.broadcast_to(self._mask(mask_of(other.sync), frame), (lanes.n,))
+            needed = masks.astype(np.uint64) & self.existing[lanes.warp]
+            ready = (needed & ~arrived[lanes.warp]) == 0
+            if ready.any():
+                passed = frame.child(np.flatnonzero(ready), other.live_in)
+                self.machine.clock.warp_wide(passed.lanes)
+                self.put(passed, other.targets[0])
+            if not ready.all():
+                self.parked[index] = frame.child(np.flatnonzero(~ready), other.live_in)
+
     def _mask(self, operand: str | None, frame: Frame) -> Any:
         if operand is None:
             return np.uint32(_FULL)
@@ -214,8 +255,8 @@ class _Wave:
             return np.uint32(int(operand.rstrip("uU"), 0) & _FULL)
         return frame.fetch(number)
 
-    def _complete(self, block: Block, lanes: Lanes, mask: Any) -> Any:
-        """Which threads' masks are present; refuses masks that cannot be."""
+    def _complete(self, block: Block, lanes: Lanes, mask: Any, elsewhere: Any = None) -> Any:
+        """Which threads' masks are present, here or elsewhere; refuses masks that cannot be."""
         masks = np.broadcast_to(mask, (lanes.n,)).astype(np.uint64)
         outside = (masks & lanes.bit) == 0
         if outside.any():
@@ -226,7 +267,10 @@ class _Wave:
         gone = needed & self.exited_warps[lanes.warp]
         if gone.any():
             self._gone(block, lanes, masks, gone)
-        return (needed & ~warp.present(lanes)[lanes.warp]) == 0
+        arrived = warp.present(lanes)
+        if elsewhere is not None:
+            arrived |= elsewhere
+        return (needed & ~arrived[lanes.warp]) == 0
 
     def _gone(self, block: Block, lanes: Lanes, masks: Any, gone: Any) -> NoReturn:
         k = int(np.argmax(gone != 0))
@@ -304,6 +348,10 @@ class _Quiet:
         pc = block.code[0][0] if block.code else block.last
         lane = int(frame.lanes.index[0])
         self.wave.verdicts.no_progress(pc, lane, why, self.wave.waiting_blocks)
+
+
+def _is_warp_barrier(block: Block) -> bool:
+    return block.sync is not None and ".warp" in block.sync.op
 
 
 def _is_barrier(block: Block) -> bool:

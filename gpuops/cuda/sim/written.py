@@ -34,6 +34,11 @@ class Copied:
             self._unwritten[register] = np.zeros(self.lanes, bool)
         self._unwritten[register][lanes.index] = missing
 
+    def move(self, register: int, source: int, lanes: Lanes) -> None:
+        """A register got the value of another."""
+        missing = self.missing(source, lanes)
+        self.load(register, lanes, False if missing is None else missing)
+
     def missing(self, register: int, lanes: Lanes) -> Any:
         """For which threads the register's value was never written; None if for none."""
         found = self._unwritten.get(register)
@@ -60,6 +65,7 @@ class Written:
         self.grain, self.shares, self.copied = grain, shares, copied
         self.flags: Any = np.zeros(size // grain, bool)
         self._complete: set[tuple[int, int]] = set()
+        self._used = shares
 
     def mark(self, access: Access, lanes: Lanes, at: Any, moved: int) -> None:
         """An access has written; arguments as of `missing`."""
@@ -91,9 +97,10 @@ class Written:
     def missing(
         self, access: Access, lanes: Lanes, at: Any, moved: int, low: int, high: int
     ) -> int | None:
-        """The position of a thread that reads an element of which no byte has been written.
+        """The position of a thread that reads what nobody has written.
 
-        Elements whose register nothing reads do not count.
+        That is an element of which no byte has been written, unless nothing reads its register; or
+        a byte on which a result depends.
 
         Args:
             access: the instruction.
@@ -105,7 +112,7 @@ class Written:
         """
         key = low // self.grain, -(-high // self.grain)
         if key not in self._complete:
-            if self.flags.reshape(self.shares, -1)[:, key[0] : key[1]].all():
+            if self.flags.reshape(self.shares, -1)[: self._used, key[0] : key[1]].all():
                 self._complete.add(key)
             else:
                 return self._search(access, lanes, at, moved)
@@ -126,6 +133,10 @@ class Written:
             found = flags[first]
             for k in range(1, per_element):
                 found = found | flags[first + k]
+            needed = access.needed[element % len(access.needed)]
+            for k in range(per_element):
+                if needed >> k * self.grain & ((1 << self.grain) - 1):
+                    bad = bad | ~flags[first + k]
             register = access.copies[element] if access.copies else -1
             if register >= 0 and self.copied is not None:
                 self.copied.load(register, lanes, ~found)
@@ -138,7 +149,8 @@ class Written:
         flags = self.flags.reshape(-1, stride // self.grain)
         flags[:, share.start // self.grain : share.stop // self.grain] = True
 
-    def reset(self) -> None:
-        """Nothing has been written."""
+    def reset(self, shares: int) -> None:
+        """Nothing has been written, and only so many shares are in use."""
+        self._used = shares
         self.flags[:] = False
         self._complete.clear()

@@ -101,8 +101,9 @@ class Graph:
         for index, made in enumerate(self.created, len(self.externals)):
             made.index = index
         self.closed_values = list(closed_values)
+        self._enters_streams = enters_streams(self)
         self._has_surroundings = bool(
-            self.externals or self.created or closed_values or enters_streams(self)
+            self.externals or self.created or closed_values or self._enters_streams
         )
         here = {id(owner) for owner in (*inputs, *self.nodes)}
         self.sources = {s: source for s, source in sources.items() if id(source.ref.owner) in here}
@@ -155,7 +156,7 @@ class Graph:
 
     def _leaving_streams(self) -> AbstractContextManager[None]:
         """A context in which streams that an error keeps from being left are left."""
-        if not enters_streams(self):
+        if not self._enters_streams:
             return nullcontext()
         from gpuops.cuda.streams import restoring_streams  # only graphs with streams need it
 

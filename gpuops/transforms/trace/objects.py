@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, NoReturn
 
 from gpuops import external_objects
@@ -41,7 +42,8 @@ class Expected:
     Attributes:
         type: the name of its class in schemas.
         guards: what its class's ``guard_fn`` gave; see `gpuops.opaque.guard_values`.
-        reads: the members whose real values were read while tracing.
+        reads: the members whose real values were read while tracing: ``"size"``, and of a member
+            that is an opaque object itself ``"inner.size"``.
     """
 
     type: str
@@ -58,7 +60,10 @@ class Expected:
         if cls is None or not isinstance(value, cls) or is_fake(value):
             raise GraphError(f"{what} must be a {self.type}, got {describe(value)}")
         for name, expected in self.reads.items():
-            found = getattr(value, name, None)
+            try:
+                found = attrgetter(name)(value)
+            except AttributeError as error:
+                found = error
             if not (found is expected or found == expected):
                 raise GraphError(
                     f"{what} had {name} = {expected!r} when the graph was traced, and it is fixed "
@@ -123,18 +128,20 @@ class External:
             DeadObjectError: there is none any more.
             GraphError: it is another one, which the graph does not hold for.
         """
-        what = f"external object {self.index}, {self.source.text} (a {self.meta}),"
         try:
             found = self.source.find()
         except SourceGone as gone:
-            raise DeadObjectError(
-                f"{what} is no longer alive: {gone}. The graph was traced with it, and looks it up "
-                "at each replay"
-            ) from None
+            self._fail_dead(f"{gone}. The graph was traced with it and looks it up at each replay")
         if found is None:
-            raise DeadObjectError(f"{what} is no longer alive: {self.source.text} is None")
-        self.expected.check(f"{self.source.text}", found)
+            self._fail_dead(f"{self.source.text} is None")
+        self.expected.check(self.source.text, found)
         return found
+
+    def _fail_dead(self, why: str) -> NoReturn:
+        raise DeadObjectError(
+            f"external object {self.index}, {self.source.text} (a {self.meta}), is no longer "
+            f"alive: {why}"
+        ) from None
 
 
 @dataclass(eq=False, slots=True)
@@ -293,10 +300,23 @@ class Objects:
             yield
         finally:
             reads.reset(token)
-            for real, name, value in seen:
-                for known, owner in list(self._owners.values()):
-                    if real_of(known) is real and isinstance(owner, (ObjectInput, External)):
-                        owner.expected.reads.setdefault(name, value)
+            for fake, name, value in seen:
+                self._note_read(fake, name, value)
+
+    def _note_read(self, fake: Any, name: str, value: Any) -> None:
+        """Note with an object of the graph what was read of it, or of a member of it."""
+        while (nested := member_path(fake)) is not None:
+            fake, attribute = nested
+            name = f"{attribute}.{name}"
+        for known, owner in list(self._owners.values()):
+            if real_of(known) is not real_of(fake):
+                continue
+            path = name
+            while isinstance(owner, Member):
+                path = f"{owner.attribute}.{path}"
+                owner = owner.parent
+            if isinstance(owner, (ObjectInput, External)):
+                owner.expected.reads.setdefault(path, value)
 
 
 CURRENT_STREAM = "current_stream()"

@@ -22,7 +22,7 @@ from gpuops.registry import registry
 from gpuops.symbols import Condition, is_symbolic
 from gpuops.transforms.trace.nodes import Constant, Input, Node, Ref, SizeSource, refs
 from gpuops.transforms.trace.objects import Created
-from gpuops.transforms.trace.regions import OUTER, foreign_streams
+from gpuops.transforms.trace.regions import OUTER, foreign_streams, stream_of
 from gpuops.transforms.trace.structure import leaves
 from gpuops.transforms.trace.values import expression, import_line, is_value
 
@@ -67,6 +67,7 @@ class Writer:
         self._imports: set[str] = set()
         self._import_from: dict[str, str] = {}
         self._names = _names(graph)
+        self._stream_of = stream_of(graph) if comments else {}
         self._waiting = list(graph.conditions)
         self._symbols = _needed_symbols(graph)
         self._ready: set[Any] = set()
@@ -175,7 +176,9 @@ class Writer:
             return ""
         outputs = [f"[{', '.join(map(str, o))}]" if isinstance(o, list) else str(o)
                    for o in node.outputs]  # fmt: skip
-        return f"  # {', '.join(outputs) or 'nothing'}; {node.location}"
+        stream = self._stream_of.get(id(node), OUTER)
+        where = "" if stream == OUTER else f"; on {stream}"
+        return f"  # {', '.join(outputs) or 'nothing'}; {node.location}{where}"
 
     def _operator(self, node: Node) -> str:
         operator = node.operator

@@ -192,18 +192,18 @@ gradients("frexp", x=_frexp)
 gradients("modf", x=lambda g: g[0])
 
 
-def _clip(g: Any, x: Any, min: Any, max: Any) -> Any:  # noqa: A002
+def _clip(g: Any, x: Any, min: Any, max: Any) -> Any:
     if min is not None:
         g = masked(xp.greater_equal(x, min), g)
     return g if max is None else masked(xp.less_equal(x, max), g)
 
 
-def _clip_min(g: Any, x: Any, min: Any, max: Any) -> Any:  # noqa: A002
+def _clip_min(g: Any, x: Any, min: Any, max: Any) -> Any:
     below = xp.less(x, min)
     return masked(below if max is None else below & xp.less(min, max), g)
 
 
-def _clip_max(g: Any, x: Any, min: Any, max: Any) -> Any:  # noqa: A002
+def _clip_max(g: Any, x: Any, min: Any, max: Any) -> Any:
     above = xp.greater(x, max)
     return masked(above if min is None else above | xp.less(max, min), g)
 

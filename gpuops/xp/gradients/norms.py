@@ -20,7 +20,7 @@ from gpuops.xp.gradients.indexing import put_at
 __all__: list[str] = []
 
 
-def _vector_norm(g: Any, x: Any, out: Any, axis: Any, keepdims: bool, ord: float) -> Any:  # noqa: A002
+def _vector_norm(g: Any, x: Any, out: Any, axis: Any, keepdims: bool, ord: float) -> Any:
     """By d|x| = sign(x) for the order p: ``(|x| / norm)**(p - 1) sign(x)``; zero at zero."""
     g = restore_axes(g, x.shape, axis, keepdims)
     norm = restore_axes(out, x.shape, axis, keepdims)
@@ -44,7 +44,7 @@ def _vector_norm(g: Any, x: Any, out: Any, axis: Any, keepdims: bool, ord: float
 gradients("linalg_vector_norm", x=_vector_norm)
 
 
-def _matrix_norm(x: Any, keepdims: bool, ord: float | None, kind: str) -> Any:  # noqa: A002
+def _matrix_norm(x: Any, keepdims: bool, ord: float | None, kind: str) -> Any:
     """The norm as a composition of operators with gradients."""
     if ord is None and kind == "fro":
         out = xp.sqrt(xp.sum(xp.real(x * conjugate(x)), axis=(-2, -1)))
