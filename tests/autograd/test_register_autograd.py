@@ -124,7 +124,9 @@ def test_without_a_formula_forward_works_and_backward_says_what_to_register(ns: 
     assert "'x'" in text
     assert f"{__file__}:" in text
     # What does not depend on the result needs no formula.
-    np.testing.assert_array_equal(grad(lambda x: xp.sum(x) + 0 * xp.sum(gpuops.stop_gradient(square(x))))(X), 1)
+    np.testing.assert_array_equal(
+        grad(lambda x: xp.sum(x) + 0 * xp.sum(gpuops.stop_gradient(square(x))))(X), 1
+    )
 
 
 # R3
@@ -235,7 +237,9 @@ def test_wrong_number_of_gradients(ns: str, returned: int, got: int) -> None:
         grad(lambda x: xp.sum(f(x, X)))(X)
     text = str(caught.value)
     assert f"{ns}::f" in text
-    assert f"incorrect number of gradients: expected 2, one for each input (x, y), got {got}" in text
+    assert (
+        f"incorrect number of gradients: expected 2, one for each input (x, y), got {got}" in text
+    )
     assert "test_register_autograd.py:" in text
 
 

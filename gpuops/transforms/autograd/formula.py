@@ -155,7 +155,10 @@ def _needs(
     needs: list[Any] = []
     for slot in slots:
         value = values[slot] if type(slot) is int else kwargs[slot]
-        if type(value) is list and operator.schema.parameters[_position(operator, slot)].type.is_array:
+        if (
+            type(value) is list
+            and operator.schema.parameters[_position(operator, slot)].type.is_array
+        ):
             needs.append([(slot, index) in wanted for index in range(len(value))])
         else:
             needs.append(slot in wanted)

@@ -63,8 +63,9 @@ def compile_rules(
             continue
         code = rule.__code__
         wanted = code.co_varnames[1 : code.co_argcount]
-        compiled[places[name]] = rule, tuple(
-            _getter(operator, places, part, rule) for part in wanted
+        compiled[places[name]] = (
+            rule,
+            tuple(_getter(operator, places, part, rule) for part in wanted),
         )
     return compiled
 

@@ -71,7 +71,9 @@ class _Plan:
     def __init__(self, operator: Operator) -> None:
         schema = operator.schema
         positional = schema.positional
-        self.arrays = [i for i, p in enumerate(positional) if p.type.is_array and not p.type.is_list]
+        self.arrays = [
+            i for i, p in enumerate(positional) if p.type.is_array and not p.type.is_list
+        ]
         self.lists = [i for i, p in enumerate(positional) if p.type.is_array and p.type.is_list]
         self.keywords = [(p.name, p.type.is_list) for p in schema.keyword_only if p.type.is_array]
         self.mutated = [

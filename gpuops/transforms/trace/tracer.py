@@ -32,6 +32,7 @@ __all__ = ["MODES", "Tracer", "trace"]
 
 MODES = ("real", "fake", "symbolic")
 
+
 def trace(fn: Callable[..., Any], tracing_mode: str = "real") -> Callable[..., Graph]:
     """Record the operator calls that a function makes.
 

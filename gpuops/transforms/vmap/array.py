@@ -50,7 +50,7 @@ class BatchedArray(ArrayMethods):
     def device(self) -> Device:
         """The `Device`."""
         found = device_of(self.value)
-        return self.value.device if found is None else found  # type: ignore[no-any-return]
+        return self.value.device if found is None else found
 
     @property
     def strides(self) -> tuple[Any, ...]:

@@ -88,9 +88,7 @@ gradients("sign", x=_sign)
 
 gradients("add", x1=lambda g: g, x2=lambda g: g)
 gradients("subtract", x1=lambda g: g, x2=lambda g: -g)
-gradients(
-    "multiply", x1=lambda g, x2: g * conjugate(x2), x2=lambda g, x1: g * conjugate(x1)
-)
+gradients("multiply", x1=lambda g, x2: g * conjugate(x2), x2=lambda g, x1: g * conjugate(x1))
 gradients(
     "divide",
     x1=lambda g, x2: g / conjugate(x2),
@@ -109,13 +107,13 @@ gradients(
     x1=lambda g, x1, x2: g * x2 / (x1 * x1 + x2 * x2),
     x2=lambda g, x1, x2: -g * x1 / (x1 * x1 + x2 * x2),
 )
+
+
 def _copysign(g: Any, x1: Any, out: Any) -> Any:
     return g * (xp.sign(x1) * xp.sign(out))
 
 
-gradients(
-    "copysign", x1=lambda g, x1, out: _copysign(g, x1, out), x2=None
-)
+gradients("copysign", x1=lambda g, x1, out: _copysign(g, x1, out), x2=None)
 gradients(
     "hypot",
     x1=lambda g, x1, out: g * x1 / dividing(out),

@@ -27,9 +27,7 @@ gradients(
     "getitem",
     x=lambda g, x_shape, layout, numbers, arrays: put_at(g, x_shape, layout, numbers, arrays),
 )
-gradients(
-    "put_at", x=lambda g, layout, numbers, arrays: _getitem(g, layout, numbers, arrays)
-)
+gradients("put_at", x=lambda g, layout, numbers, arrays: _getitem(g, layout, numbers, arrays))
 
 # -- writing ---------------------------------------------------------------------------------------
 

@@ -83,9 +83,7 @@ def _contract_2(g: Any, x1: Any, ndim: int, first: Sequence[int], second: Sequen
     first = [axis_of(axis, x1.ndim) for axis in first]
     second = [axis_of(axis, ndim) for axis in second]
     others = _rest(x1.ndim, first)
-    found = xp.tensordot(
-        conjugate(x1), g, axes=(tuple(others), tuple(range(len(others))))
-    )
+    found = xp.tensordot(conjugate(x1), g, axes=(tuple(others), tuple(range(len(others)))))
     places = [second[first.index(axis)] for axis in sorted(first)] + _rest(ndim, second)
     return _placed(found, places)
 
@@ -175,7 +173,8 @@ def _on_diagonal(x: Any, labels: str, distinct: str, shape: Any) -> Any:
 
 
 gradients("einsum", operands=_einsum)
-gradients("linalg_cross", x1=lambda g, x2, axis: xp.linalg.cross(conjugate(x2), g, axis=axis),
-          x2=lambda g, x1, axis: xp.linalg.cross(g, conjugate(x1), axis=axis))
-
-
+gradients(
+    "linalg_cross",
+    x1=lambda g, x2, axis: xp.linalg.cross(conjugate(x2), g, axis=axis),
+    x2=lambda g, x1, axis: xp.linalg.cross(g, conjugate(x1), axis=axis),
+)

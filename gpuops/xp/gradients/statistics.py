@@ -180,9 +180,7 @@ def _length(shape: Sequence[Any] | None, place: int) -> Any:
 
 
 def _diff(part: str) -> Callable[..., Any]:
-    def rule(
-        g: Any, x_shape: Any, prepend_shape: Any, append_shape: Any, n: int, axis: int
-    ) -> Any:
+    def rule(g: Any, x_shape: Any, prepend_shape: Any, append_shape: Any, n: int, axis: int) -> Any:
         if n == 0:
             return g if part == "x" else None
         place = axis_of(axis, len(x_shape))
