@@ -99,8 +99,8 @@ def _converted(type_: Type, value: Any) -> Any:
         return value
     if array_kind(type(value)) is not None:
         raise Mismatch(
-            f"returned a real array, {describe(value)}; make arrays without data, as with "
-            "x.new_empty(shape)"
+            f"returned a real array, {describe(value)}; make arrays without data: "
+            "x.new_empty(shape), or gpuops.FakeArray(shape, dtype, device)"
         )
     raise Mismatch(f"returned {describe(value)}")
 
