@@ -125,9 +125,9 @@ _LAZY = {
     "random": "gpuops.random",
     "stop_gradient": "gpuops.transforms.autograd",
     "trace": "gpuops.transforms.trace",
-    "vmap": "gpuops.transforms.vmap",
     "value_and_grad": "gpuops.transforms.autograd",
     "vjp": "gpuops.transforms.autograd",
+    "vmap": "gpuops.transforms.vmap",
 }
 
 
@@ -190,9 +190,9 @@ __all__ = [
     "OperatorNotFoundError",
     "OverloadError",
     "Parameter",
+    "PytreesNotInstalledError",
     "PerformanceWarning",
     "RandomnessError",
-    "PytreesNotInstalledError",
     "Registration",
     "RegistrationError",
     "Return",
@@ -207,9 +207,9 @@ __all__ = [
     "Tag",
     "TraceError",
     "UnknownSizeError",
+    "UsageError",
     "VmapError",
     "VmapInfo",
-    "UsageError",
     "array_version",
     "asarray",
     "cuda",
@@ -249,8 +249,8 @@ __all__ = [
     "set_payload",
     "stop_gradient",
     "trace",
-    "vmap",
     "value_and_grad",
     "vjp",
+    "vmap",
     "xp",
 ]

@@ -209,13 +209,6 @@ class Library:
         operator = self._resolve(op)
         return self.own(register_fake(operator, fn, allow_override=allow_override))
 
-    def register_vmap(
-        self, op: str | Operator | Callable[..., Any], fn: Callable[..., Any]
-    ) -> Registration:
-        """Register the batching rule of an operator; see `gpuops.register_vmap`."""
-        operator = self._resolve(op)
-        return self.own(register_vmap(operator, fn))
-
     def register_autograd(
         self,
         op: str | Operator | Callable[..., Any],
@@ -226,6 +219,13 @@ class Library:
         """Register the gradient of an operator of the namespace; see `gpuops.register_autograd`."""
         operator = self._resolve(op)
         return self.own(register_autograd(operator, backward, setup_context=setup_context))
+
+    def register_vmap(
+        self, op: str | Operator | Callable[..., Any], fn: Callable[..., Any]
+    ) -> Registration:
+        """Register the batching rule of an operator; see `gpuops.register_vmap`."""
+        operator = self._resolve(op)
+        return self.own(register_vmap(operator, fn))
 
     def fallback(self, fn: Callable[..., Any], device_type: str | None = None) -> Registration:
         """Serve calls for which no kernel is registered, as ``fn(operator, *args, **kwargs)``.

@@ -21,6 +21,7 @@ import pytest
 import gpuops
 import gpuops_kernels
 from gpuops.cases import Case, CaseError, has_cases, load_cases
+from gpuops.cli.arrays import arrays_in
 from gpuops.random import RNGState
 from gpuops_kernels import _parallel
 
@@ -46,11 +47,12 @@ def call(name: str, case: Case) -> tuple[Any, Any]:
 @pytest.mark.parametrize(("name", "case"), EVERY_CASE)
 def test_the_cpu_kernel_agrees_with_the_reference(name: str, case: Case, debug: bool) -> None:
     with gpuops.debug(debug):
-        got, expected = call(name, case)
-    assert type(got) is np.ndarray and got.flags.c_contiguous and got.flags.writeable
-    assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
-    rtol, atol = case.tolerances(got.dtype)
-    np.testing.assert_allclose(got, expected, rtol=rtol, atol=atol)
+        results, references = call(name, case)
+    for got, expected in zip(arrays_in(results), arrays_in(references), strict=True):
+        assert type(got) is np.ndarray and got.flags.c_contiguous and got.flags.writeable
+        assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
+        rtol, atol = case.tolerances(got.dtype)
+        np.testing.assert_allclose(got, expected, rtol=rtol, atol=atol)
 
 
 def test_the_cases_are_what_is_promised() -> None:
@@ -186,6 +188,9 @@ def all_results() -> list[np.ndarray]:
         gpuops_kernels.uniform(BIG.shape, RNGState(3)),
         gpuops_kernels.normal(BIG.shape, RNGState(3), dtype=np.dtype(np.float64)),
         gpuops_kernels.dropout(BIG, 0.3, RNGState(3)),
+        *gpuops_kernels.rms_norm_backward(BIG, BIG[::-1], BIG[0]),
+        gpuops_kernels.softmax_backward(BIG, BIG),
+        *gpuops_kernels.silu_mul_backward(BIG, BIG, BIG[::-1]),
     ]
 
 

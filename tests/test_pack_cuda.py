@@ -16,6 +16,7 @@ import gpuops
 import gpuops_kernels
 from gpuops import cuda
 from gpuops.cases import Case, arguments_on, load_cases
+from gpuops.cli.arrays import arrays_in
 from gpuops.pytest_plugin import CudaDevice
 
 NAMES = sorted(gpuops_kernels.__all__)
@@ -39,11 +40,12 @@ def check(device: CudaDevice, name: str, case: Case) -> None:
     again = case.build(np.random.default_rng(7))
     move = partial(cuda.copy_with_layout, device=device.device)
     args, kwargs = arguments_on(operator, again, device.device, move=move)
-    got = operator(*args, **kwargs)
-    assert gpuops.device_of(got) is device.device and got.flags.c_contiguous
-    assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
-    rtol, atol = case.tolerances(got.dtype)
-    np.testing.assert_allclose(device.get(got), expected, rtol=rtol, atol=atol)
+    results = operator(*args, **kwargs)
+    for got, wanted in zip(arrays_in(results), arrays_in(expected), strict=True):
+        assert gpuops.device_of(got) is device.device and got.flags.c_contiguous
+        assert (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
+        rtol, atol = case.tolerances(got.dtype)
+        np.testing.assert_allclose(device.get(got), wanted, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("where", DEVICES)

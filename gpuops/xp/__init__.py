@@ -127,5 +127,5 @@ def __dir__() -> list[str]:
 __all__ = [*__dir__()]  # noqa: PLE0604, RUF100
 
 provide_namespace(sys.modules[__name__])
-provide_rules("xp", VMAP, "gpuops.xp.batching")
 provide_rules("xp", "autograd", "gpuops.xp.gradients")
+provide_rules("xp", VMAP, "gpuops.xp.batching")

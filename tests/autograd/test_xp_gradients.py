@@ -24,7 +24,7 @@ WITHOUT = {
         bitwise_invert isfinite isinf isnan isnat logical_not signbit bitwise_and
         bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor equal gcd greater
         greater_equal lcm less less_equal logical_and logical_or logical_xor not_equal isin isclose
-        linalg_matrix_rank argsort all any""",
+        linalg_matrix_rank argsort all any digitize""",
     "no array is given": "empty zeros ones full eye arange linspace fft_fftfreq fft_rfftfreq",
     "steps of the number format": "spacing nextafter",
     "which elements are counted changes in jumps": """histogram unique_all unique_counts

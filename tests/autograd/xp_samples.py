@@ -56,8 +56,77 @@ RANGES = {
     "log": (0.1, 3), "log10": (0.1, 3), "log1p": (-0.9, 3), "log2": (0.1, 3), "sqrt": (0.1, 3),
     "reciprocal": (0.3, 3), "cbrt": (0.2, 3),
 }  # fmt: skip
-UNARY = ["abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "cbrt", "ceil", "conj", "cos", "cosh", "deg2rad", "exp", "exp2", "expm1", "fabs", "floor", "log", "log10", "log1p", "log2", "negative", "positive", "rad2deg", "real", "reciprocal", "rint", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh", "trunc", "imag", "round"]
-HOLOMORPHIC = ["acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "negative", "positive", "reciprocal", "sin", "sinh", "sqrt", "square", "tan", "tanh", "abs", "conj", "real", "imag", "sign"]
+UNARY = [
+    "abs",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "cbrt",
+    "ceil",
+    "conj",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "exp",
+    "exp2",
+    "expm1",
+    "fabs",
+    "floor",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "negative",
+    "positive",
+    "rad2deg",
+    "real",
+    "reciprocal",
+    "rint",
+    "sign",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "tanh",
+    "trunc",
+    "imag",
+    "round",
+]
+HOLOMORPHIC = [
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "cos",
+    "cosh",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "negative",
+    "positive",
+    "reciprocal",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "tanh",
+    "abs",
+    "conj",
+    "real",
+    "imag",
+    "sign",
+]
 
 for _name in UNARY:
 
@@ -78,7 +147,25 @@ for _name in HOLOMORPHIC:
 
     sample(_name)(_complex)
 
-BINARY = ["add", "atan2", "copysign", "divide", "floor_divide", "fmax", "fmin", "fmod", "hypot", "logaddexp", "logaddexp2", "maximum", "minimum", "multiply", "remainder", "subtract", "heaviside"]
+BINARY = [
+    "add",
+    "atan2",
+    "copysign",
+    "divide",
+    "floor_divide",
+    "fmax",
+    "fmin",
+    "fmod",
+    "hypot",
+    "logaddexp",
+    "logaddexp2",
+    "maximum",
+    "minimum",
+    "multiply",
+    "remainder",
+    "subtract",
+    "heaviside",
+]
 
 for _name in BINARY:
 
@@ -367,6 +454,37 @@ def _sort(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
     return sorts, (distinct(rng, row_shape(shape)),)
 
 
+for _name in ("nansum", "nanmean", "nanprod", "nanmax", "nanmin"):
+
+    def _without_nan(rng: np.random.Generator, shape: tuple[int, ...], name: str = _name) -> Sample:
+        function = getattr(xp, name)
+        missing = np.zeros((*shape, 3), bool)
+        missing[..., 1] = True
+
+        def reductions(x: Any) -> Any:
+            x = xp.where(missing, float("nan"), x)
+            return function(x), function(x, axis=-1, keepdims=True)
+
+        return reductions, (distinct(rng, (*shape, 3)),)
+
+    sample(_name)(_without_nan)
+
+
+@sample("partition")
+def _partition(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
+    return lambda x: xp.partition(x, 2, axis=-1), (distinct(rng, (*shape, 5)),)
+
+
+@sample("interp")
+def _interp(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
+    def lines(x: Any, xs: Any, ys: Any) -> Any:
+        return xp.interp(x, xs, ys), xp.interp(x, xs, ys, left=-3.0, right=2.0)
+
+    return lines, (
+        numbers(rng, (*shape, 5)) * 1.3, np.asarray([-2.0, -0.5, 1.0, 2.0]), numbers(rng, (4,))
+    )  # fmt: skip
+
+
 @sample("bincount")
 def _bincount(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
     bins = rng.integers(0, 4, 6)
@@ -519,6 +637,34 @@ def _cross(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
     return xp.linalg.cross, (numbers(rng, (*shape, 3)), complex_numbers(rng, (3,)))
 
 
+@sample("matvec")
+def _matvec(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
+    return xp.matvec, (complex_numbers(rng, (*shape, 2, 3)), complex_numbers(rng, (2, *shape, 3)))
+
+
+@sample("vecmat")
+def _vecmat(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
+    return xp.vecmat, (complex_numbers(rng, (2, *shape, 3)), complex_numbers(rng, (*shape, 3, 2)))
+
+
+for _name in ("convolve", "correlate"):
+    for _sizes in ((5, 2), (4, 3), (2, 4), (3, 5)):
+
+        def _convolve(
+            rng: np.random.Generator,
+            shape: tuple[int, ...],
+            name: str = _name,
+            sizes: tuple[int, int] = _sizes,
+        ) -> Sample:
+            def products(x: Any, y: Any) -> Any:
+                function = getattr(xp, name)
+                return [function(x, y, mode=mode) for mode in ("full", "same", "valid")]
+
+            return products, (complex_numbers(rng, sizes[:1]), complex_numbers(rng, sizes[1:]))
+
+        sample(_name)(_convolve)
+
+
 # -- linear algebra --------------------------------------------------------------------------------
 
 
@@ -643,6 +789,14 @@ def _diagonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
         return xp.diagonal(x), xp.diagonal(x, 1, -1, 0), xp.diagonal(x, offset=-1)
 
     return parts, (numbers(rng, (3, 2, *shape)),)
+
+
+@sample("diag_of")
+def _diag(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
+    def parts(x: Any, y: Any) -> Any:
+        return xp.diag(x), xp.diag(x, 1), xp.diag(y), xp.diag(y, -1)
+
+    return parts, (numbers(rng, (3,)), numbers(rng, (3, 4)))
 
 
 @sample("trace")

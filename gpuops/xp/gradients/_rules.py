@@ -49,12 +49,13 @@ def restore_axes(g: Any, x_shape: Sequence[Any], axis: Any, keepdims: bool) -> A
     return xp.expand_dims(g, tuple(places)) if places else g
 
 
-def composed(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A rule for the first input of an operator that is a composition of others.
+def composed(function: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
+    """A rule for an input of an operator that is a composition of others.
 
     Args:
         function: computes what the operator does, of the same arguments, with operators that have
             gradients.
+        name: the input; by default the first.
 
     Returns:
         A rule with the parameters of `function` behind the gradient: the function is run again,
@@ -62,11 +63,10 @@ def composed(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     scope: dict[str, Any] = {"function": function, "vjp": vjp}
-    first, *rest = names
-    inner = ", ".join([first, *rest])
+    chosen = names[0] if name is None else name
     source = (
         f"def rule(g, {', '.join(names)}):\n"
-        f"    return vjp(lambda {first}: function({inner}), {first})[1](g)[0]\n"
+        f"    return vjp(lambda {chosen}: function({', '.join(names)}), {chosen})[1](g)[0]\n"
     )
     exec(compile(source, f"<gradient of {function.__qualname__}>", "exec"), scope)
     rule: Callable[..., Any] = scope["rule"]

@@ -8,7 +8,7 @@ from typing import Any
 from gpuops import xp
 from gpuops.symbols import product
 from gpuops.xp._axes import axis_of
-from gpuops.xp.gradients._rules import gradients, masked
+from gpuops.xp.gradients._rules import composed, gradients, masked
 from gpuops.xp.gradients.indexing import put_at
 
 __all__: list[str] = []
@@ -43,3 +43,21 @@ def _pad(g: Any, x_shape: Any, widths: Sequence[Any], mode: str) -> Any:
 gradients("pad", x=_pad)
 gradients("bincount", weights=lambda g, x: xp.take(g, x))
 gradients("nan_to_num", x=lambda g, x: masked(xp.isfinite(x), g))
+
+
+def _interp(x: Any, xs: Any, ys: Any, left: float | None, right: float | None) -> Any:
+    """The line between the points beside x; beyond the first and the last one, a constant."""
+    last = xs.shape[0] - 1
+    index = xp.clip(xp.searchsorted(xs, x, side="right"), 1, last) if last else None
+    if index is None:
+        out = xp.take(ys, 0) + 0 * x
+    else:
+        x0, x1 = xp.take(xs, index - 1), xp.take(xs, index)
+        y0, y1 = xp.take(ys, index - 1), xp.take(ys, index)
+        out = y0 + (y1 - y0) * ((x - x0) / (x1 - x0))
+    below = ys[0] if left is None else left
+    above = ys[last] if right is None else right
+    return xp.where(xp.less(x, xs[0]), below, xp.where(xp.greater(x, xs[last]), above, out))
+
+
+gradients("interp", **{name: composed(_interp, name) for name in ("x", "xs", "ys")})

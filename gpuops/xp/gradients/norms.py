@@ -85,3 +85,9 @@ def _trace(g: Any, x_shape: Any, offset: int, axis1: int, axis2: int) -> Any:
 
 gradients("diagonal", x=_diagonal)
 gradients("trace", x=_trace)
+gradients(
+    "diag_of",
+    x=lambda g, x_shape, k: (
+        xp.diagonal(g, k) if len(x_shape) == 1 else _diagonal(g, x_shape, k, 0, 1)
+    ),
+)

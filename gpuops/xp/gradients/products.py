@@ -178,3 +178,57 @@ gradients(
     x1=lambda g, x2, axis: xp.linalg.cross(conjugate(x2), g, axis=axis),
     x2=lambda g, x1, axis: xp.linalg.cross(g, conjugate(x1), axis=axis),
 )
+
+# -- matrices and vectors, stacked -----------------------------------------------------------------
+
+gradients(
+    "matvec",
+    x1=lambda g, x2: g[..., :, None] * conjugate(x2)[..., None, :],
+    x2=lambda g, x1: xp.matmul(_adjoint(x1), g[..., None])[..., 0],
+)
+# The vector is conjugated.
+gradients(
+    "vecmat",
+    x1=lambda g, x2: xp.matmul(x2, conjugate(g)[..., None])[..., 0],
+    x2=lambda g, x1: x1[..., :, None] * g[..., None, :],
+)
+
+# -- convolution -----------------------------------------------------------------------------------
+
+
+def _full(g: Any, sizes: tuple[Any, Any], mode: str, *, reversed_: bool = False) -> Any:
+    """A gradient of the result of a mode as one of the full convolution, zero beside it."""
+    least = min(sizes)
+    # Where the results of the mode begin in the full ones.
+    start = {"full": 0, "valid": least - 1, "same": (least - 1) // 2}[mode]
+    if reversed_ and mode == "same":
+        start = least - 1 - start
+    whole = sizes[0] + sizes[1] - 1
+    return xp.pad(g, (start, whole - start - g.shape[0]))
+
+
+gradients(
+    "convolve",
+    x1=lambda g, x2, x1_shape, mode: xp.correlate(
+        _full(g, (x1_shape[0], x2.shape[0]), mode), x2, "valid"
+    ),
+    x2=lambda g, x1, x2_shape, mode: xp.correlate(
+        _full(g, (x1.shape[0], x2_shape[0]), mode), x1, "valid"
+    ),
+)
+
+
+def _correlate_1(g: Any, x2: Any, x1_shape: Any, mode: str) -> Any:
+    """``correlate(a, v)`` is the convolution with v reversed and conjugated."""
+    sizes = (x1_shape[0], x2.shape[0])
+    full = _full(g, sizes, mode, reversed_=sizes[1] > sizes[0])
+    return xp.correlate(full, conjugate(xp.flip(x2)), "valid")
+
+
+def _correlate_2(g: Any, x1: Any, x2_shape: Any, mode: str) -> Any:
+    sizes = (x1.shape[0], x2_shape[0])
+    full = _full(g, sizes, mode, reversed_=sizes[1] > sizes[0])
+    return xp.flip(conjugate(xp.correlate(full, x1, "valid")))
+
+
+gradients("correlate", x1=_correlate_1, x2=_correlate_2)

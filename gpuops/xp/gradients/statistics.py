@@ -63,6 +63,31 @@ def _std(g: Any, x: Any, out: Any, axis: Any, correction: float, keepdims: bool)
 gradients("var", x=_var)
 gradients("std", x=_std)
 
+# -- without NaN -----------------------------------------------------------------------------------
+
+
+def _nansum(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    return masked(~xp.isnan(x), restore_axes(g, x.shape, axis, keepdims))
+
+
+def _nanmean(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    present = ~xp.isnan(x)
+    places = None if axis is None else tuple(axis)
+    number = xp.sum(xp.astype(present, g.dtype), axis=places, keepdims=True)
+    return masked(present, restore_axes(g, x.shape, axis, keepdims) / dividing(number))
+
+
+def _nanprod(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    missing = xp.isnan(x)
+    return masked(~missing, _prod(g, xp.where(missing, 1, x), axis, keepdims))
+
+
+gradients("nansum", x=_nansum)
+gradients("nanmean", x=_nanmean)
+gradients("nanprod", x=_nanprod)
+gradients("nanmax", x=_extreme)
+gradients("nanmin", x=_extreme)
+
 # -- products --------------------------------------------------------------------------------------
 # Not the product divided by the element, which may be 0.
 
@@ -215,3 +240,13 @@ def _sort(g: Any, x: Any, axis: int | None, descending: bool, stable: bool) -> A
 
 
 gradients("sort", x=_sort)
+
+
+def _partition(g: Any, x: Any, out: Any, axis: int) -> Any:
+    """Sorted, both are the same: so their orders say which element is which."""
+    order, order_out = xp.argsort(x, axis=axis), xp.argsort(out, axis=axis)
+    back = xp.argsort(order, axis=axis)
+    return xp.take_along_axis(xp.take_along_axis(g, order_out, axis=axis), back, axis=axis)
+
+
+gradients("partition", x=_partition)

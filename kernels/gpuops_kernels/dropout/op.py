@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import gpuops
 from gpuops import Array, custom_op
 from gpuops.random import RNGState
 from gpuops_kernels._batching import element, with_batch
 from gpuops_kernels._random import WORDS, blocks_for, check_same_device
-from gpuops_kernels.dropout_apply.op import apply, check_input
+from gpuops_kernels.dropout_apply.op import apply, check_input, dropout_apply
 from gpuops_kernels.dropout_apply.op import batched as dropout_apply_batched
 
 __all__ = ["check", "draw", "dropout"]
@@ -43,7 +44,8 @@ def dropout(x: Array, p: float, rng: RNGState) -> Array:
     is below ``p * 2**32``, rounded. With p = 0 the result is `x`, with p = 1 it is 0 throughout,
     also where `x` is inf or nan. Its size alone says how far `rng` moves on, not p.
 
-    Where a gradient is wanted, ``dropout_apply`` gives it without a mask.
+    The gradient is ``dropout_apply`` with the same numbers: no mask is kept. While one thread
+    differentiates, no other may draw from the same state.
 
     Args:
         x: float16, float32 or float64, any shape and layout; an empty one draws nothing.
@@ -82,5 +84,17 @@ def _batched(info: Any, in_dims: Any, x: Any, p: float, rng: RNGState) -> Any:
     return dropout(with_batch(x, in_dims[0], info.batch_size), p, rng), 0
 
 
+def _keep(ctx: Any, inputs: Any, output: Any) -> None:
+    x, ctx.p, rng = inputs
+    # The blocks were the last ones drawn; the state itself moves on until the reverse pass.
+    first = gpuops.xp.subtract(rng.offset, blocks_for(x.size, WORDS))
+    ctx.save_for_backward(gpuops.xp.copy(rng.key), first)
+
+
+def _backward(ctx: Any, grad: Any) -> Any:
+    return dropout_apply(grad, ctx.p, *ctx.saved_arrays), None, None
+
+
+dropout.register_autograd(_backward, setup_context=_keep)
 dropout.register_kernel("cpu", ".cpu:run")
 dropout.register_kernel("cuda", ".cuda:run")

@@ -130,5 +130,15 @@ def batched(info: Any, in_dims: Any, x: Any, p: float, key: Any, offset: Any) ->
     return xp.where(kept, scaled, xp.zeros_like(x)), 0
 
 
+def _keep(ctx: Any, inputs: Any, output: Any) -> None:
+    _, ctx.p, key, offset = inputs
+    ctx.save_for_backward(key, offset)
+
+
+def _backward(ctx: Any, grad: Any) -> Any:
+    return dropout_apply(grad, ctx.p, *ctx.saved_arrays), None, None, None
+
+
+dropout_apply.register_autograd(_backward, setup_context=_keep)
 dropout_apply.register_kernel("cpu", ".cpu:run")
 dropout_apply.register_kernel("cuda", ".cuda:run")

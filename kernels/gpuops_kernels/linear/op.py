@@ -113,6 +113,34 @@ def _batched(info: Any, in_dims: Any, x: Any, weight: Any, bias: Any, handle: An
     return gpuops.xp.astype(out, dtype), 0
 
 
+def _keep(ctx: Any, inputs: Any, output: Any) -> None:
+    x, weight, bias, handle = inputs
+    needs = ctx.needs_input_grad
+    # Each is needed for the other's gradient only.
+    ctx.save_for_backward(x if needs[1] else None, weight if needs[0] else None)
+    ctx.shape, ctx.handle, ctx.has_bias = x.shape, handle, bias is not None
+
+
+def _backward(ctx: Any, grad: Any) -> Any:
+    x, weight = ctx.saved_arrays
+    xp = gpuops.xp
+    rows = math.prod(ctx.shape[:-1])
+    flat = xp.reshape(grad, (rows, grad.shape[-1]))
+    of_x = of_weight = of_bias = None
+    if ctx.needs_input_grad[0]:
+        # The same operator, so the same BLAS: grad @ weight is grad @ (weight.T).T.
+        of_x = linear(grad, xp.matrix_transpose(weight), None, ctx.handle)
+    if ctx.needs_input_grad[1]:
+        columns = xp.matrix_transpose(xp.reshape(x, (rows, ctx.shape[-1])))
+        of_weight = linear(xp.matrix_transpose(flat), columns, None, ctx.handle)
+    if ctx.has_bias and ctx.needs_input_grad[2]:
+        of_bias = xp.astype(
+            xp.sum(xp.astype(flat, wide(flat.dtype), copy=False), axis=0), grad.dtype
+        )
+    return of_x, of_weight, of_bias, None
+
+
+linear.register_autograd(_backward, setup_context=_keep)
 # A handle has no state that a result depends on: a call that nothing uses may be left out.
 register_effect(linear, None)
 linear.register_kernel("cpu", ".cpu:run")

@@ -9,6 +9,7 @@ import numpy as np
 import gpuops
 from gpuops import Array, custom_op, get_ctx
 from gpuops_kernels._batching import element, front, wide, with_batch
+from gpuops_kernels.rms_norm_backward.op import rms_norm_backward
 
 __all__ = ["check", "rms_norm"]
 
@@ -93,5 +94,16 @@ def _batched(info: Any, in_dims: Any, x: Any, weight: Any, eps: float) -> Any:
     return gpuops.xp.astype(rms_norm(x, ones, eps) * weights, weight.dtype), 0
 
 
+def _keep(ctx: Any, inputs: Any, output: Any) -> None:
+    ctx.save_for_backward(*inputs[:2])
+    ctx.eps = inputs[2]
+
+
+def _backward(ctx: Any, grad: Any) -> Any:
+    x, weight = ctx.saved_arrays
+    return (*rms_norm_backward(grad, x, weight, ctx.eps), None)
+
+
+rms_norm.register_autograd(_backward, setup_context=_keep)
 rms_norm.register_kernel("cpu", ".cpu:run")
 rms_norm.register_kernel("cuda", ".cuda:run")

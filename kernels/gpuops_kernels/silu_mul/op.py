@@ -8,6 +8,7 @@ import numpy as np
 
 from gpuops import Array, custom_op, get_ctx
 from gpuops_kernels._batching import with_batch
+from gpuops_kernels.silu_mul_backward.op import silu_mul_backward
 
 __all__ = ["check", "silu_mul"]
 
@@ -79,5 +80,14 @@ def _batched(info: Any, in_dims: Any, gate: Any, up: Any) -> Any:
     return silu_mul(*whole), 0
 
 
+def _keep(ctx: Any, inputs: Any, output: Any) -> None:
+    ctx.save_for_backward(*inputs)
+
+
+def _backward(ctx: Any, grad: Any) -> Any:
+    return silu_mul_backward(grad, *ctx.saved_arrays)
+
+
+silu_mul.register_autograd(_backward, setup_context=_keep)
 silu_mul.register_kernel("cpu", ".cpu:run")
 silu_mul.register_kernel("cuda", ".cuda:run")

@@ -8,6 +8,7 @@ import numpy as np
 
 from gpuops import Array, custom_op
 from gpuops_kernels._batching import element, front
+from gpuops_kernels.softmax_backward.op import softmax_backward
 
 __all__ = ["check", "softmax"]
 
@@ -74,5 +75,16 @@ def _batched(info: Any, in_dims: Any, x: Any, axis: int) -> Any:
     return softmax(front(x, in_dims[0]), axis + 1), 0
 
 
+def _keep(ctx: Any, inputs: Any, output: Any) -> None:
+    ctx.save_for_backward(output)
+    ctx.axis = inputs[1]
+
+
+def _backward(ctx: Any, grad: Any) -> Any:
+    (out,) = ctx.saved_arrays
+    return softmax_backward(grad, out, ctx.axis), None
+
+
+softmax.register_autograd(_backward, setup_context=_keep)
 softmax.register_kernel("cpu", ".cpu:run")
 softmax.register_kernel("cuda", ".cuda:run")

@@ -1,0 +1,1 @@
+"""Gradients of ``silu_mul``."""
