@@ -83,14 +83,17 @@ def compare(name: str, case: Any, device: str) -> None:
             )
             for i in range(3)
         ]
-        got = vmap(function, tuple(dims), out_dims=0)(*(moved(x, device) for x in given))
-        assert gpuops.device_of(got).type == device
-        if device == "cuda":
-            got, expected = got.get(), [x.get() for x in expected]
-        expected = np.stack(expected)
-        assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
-        rtol, atol = case.tolerances(got.dtype)
-        np.testing.assert_allclose(got, expected, rtol=rtol, atol=atol)
+        found = vmap(function, tuple(dims), out_dims=0)(*(moved(x, device) for x in given))
+        several = isinstance(found, tuple)
+        for index, got in enumerate(found if several else (found,)):
+            assert gpuops.device_of(got).type == device
+            each = [out[index] if several else out for out in expected]
+            if device == "cuda":
+                got, each = got.get(), [x.get() for x in each]
+            wanted = np.stack(each)
+            assert (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
+            rtol, atol = case.tolerances(got.dtype)
+            np.testing.assert_allclose(got, wanted, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize(("name", "case"), DETERMINISTIC)
