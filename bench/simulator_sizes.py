@@ -3,7 +3,7 @@
     python -m bench.simulator_sizes
 
 The kernels are those of tests/cuda_corpus/mutants. `first` includes generating functions, but not
-NVRTC and parsing; `again` is the quickest of three further runs.
+NVRTC and parsing; `again` is the quickest of five further runs.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def main() -> None:
         launch = build()
         cuda.simulate(kernel, 0, launch.block, launch.args)
         first = seconds(kernel, launch)
-        again = min(seconds(kernel, build()) for _ in range(3))
+        again = min(seconds(kernel, build()) for _ in range(5))
         print(f"| `{name}` | {launch.grid}, {launch.block} | {first:.3f} | {again:.3f} |")
 
 

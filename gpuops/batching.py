@@ -6,9 +6,8 @@ A rule computes an operator for a whole batch. `gpuops.vmap` calls it, and lives
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpuops.errors import RegistrationError, UsageError, caller_location, describe, location_of
 from gpuops.infer import signature_of
@@ -19,11 +18,11 @@ __all__ = ["VMAP", "VmapInfo", "register_vmap"]
 VMAP = "vmap"
 """The token of batching rules."""
 
+
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class VmapInfo:
+class VmapInfo(NamedTuple):
     """What a batching rule is told besides the arguments.
 
     Attributes:
@@ -35,7 +34,7 @@ class VmapInfo:
 
     batch_size: int
     randomness: str
-    keyword_in_dims: Mapping[str, Any] = field(default_factory=lambda: _NONE)
+    keyword_in_dims: Mapping[str, Any] = _NONE
 
 
 def register_vmap(operator: Operator, function: Callable[..., Any]) -> Registration:

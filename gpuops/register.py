@@ -52,8 +52,9 @@ def make_operator(
     signature: str | None = None,
     inferred: bool = False,
     function: Callable[..., Any] | None = None,
+    location: Location | None = None,
 ) -> Operator:
-    """An operator that is checked but not visible yet.
+    """An operator that is checked but not visible yet; `location` is the caller's if it is None.
 
     Raises:
         SchemaError: the tags, or the gufunc signature, do not go with the schema.
@@ -64,7 +65,7 @@ def make_operator(
     return Operator(
         schema,
         tags=all_tags,
-        location=caller_location(),
+        location=location or caller_location(),
         kind=kind,
         signature=gufunc,
         function=function,

@@ -81,7 +81,7 @@ class Row:
         ROWS[self.name] = self
 
     def _declare(self, schema: Schema) -> Operator:
-        operator = make_operator(schema, kind="xp")
+        operator = make_operator(schema, kind="xp", location=location_of(self.kernel))
         place = location_of(self.kernel) or operator.location
         # Straight into the table: a row's two kernels need no look at their signatures, which
         # would take most of the time that importing the namespace takes.

@@ -117,7 +117,10 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
         made = _cupy().from_dlpack(x)
     else:
         options: dict[str, Any] = {} if copy is None else {"copy": copy}
-        made = np.from_dlpack(x, **options)
+        try:
+            made = np.from_dlpack(x, **options)
+        except TypeError:  # NumPy before 2.1 knows no `copy`, and never copies
+            made = np.from_dlpack(x).copy() if copy else np.from_dlpack(x)
     return made if device is None else to_device(made, device)
 
 

@@ -22,27 +22,28 @@ def _flat(x: Any) -> Any:
     return _call("ravel")(x)
 
 
-def where(condition: Any, *choices: Any) -> Any:
+def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
     """Elements of one array where a condition holds, of another one elsewhere.
 
     Args:
         condition: an array; what is not zero is true.
-        choices: two arrays or numbers; without them, the result is that of `nonzero`.
+        x1: an array or a number; without it and `x2`, the result is that of `nonzero`.
+        x2: an array or a number.
 
     Raises:
         ValueError: the shapes cannot be broadcast together.
-        TypeError: one choice, or more than two.
+        TypeError: one of `x1` and `x2` without the other.
 
     >>> import numpy as np
     >>> from gpuops import xp
     >>> xp.where(np.asarray([True, False]), np.asarray([1, 2]), 0)
     array([1, 0])
     """
-    if not choices:
+    if x1 is None and x2 is None:
         return nonzero(condition)
-    if len(choices) != 2:
-        raise ArgumentError(f"where takes a condition and two choices, got {len(choices)}")
-    return _call("where")(condition, *choices)
+    if x1 is None or x2 is None:
+        raise ArgumentError("where takes both of x1 and x2, or none of them")
+    return _call("where")(condition, x1, x2)
 
 
 def diag(x: Any, k: int = 0) -> Any:

@@ -274,6 +274,24 @@ def cumulated(x: Any, axis: int | None, dtype: np.dtype[Any]) -> Meta:
     return Meta(x.shape, dtype, sorted_strides(x.shape, dtype.itemsize, order))
 
 
+def _cumulated(
+    xp: Any, function: Any, x: Any, axis: int | None, dtype: Any, first: int | None
+) -> Any:
+    """What ``numpy.cumulative_sum`` and its like give, for NumPy before 2.1."""
+    x = xp.atleast_1d(x)
+    if axis is None and x.ndim > 1:
+        raise ValueError(
+            "For arrays which have more than one dimension ``axis`` argument is required."
+        )
+    place = 0 if axis is None else axis
+    result = function(x, place, dtype)
+    if first is None:
+        return result
+    shape = list(result.shape)
+    shape[place] = 1
+    return xp.concatenate([xp.full_like(result, first, shape=shape), result], place)
+
+
 def _cumulative(ufunc: np.ufunc) -> Any:
     def rule(
         x: Any, axis: int | None = None, *, dtype: Any = None, include_initial: bool = False
@@ -325,7 +343,9 @@ def cumulative_sum(
     >>> xp.cumulative_sum(np.asarray([1, 2, 3]), include_initial=True)
     array([0, 1, 3, 6])
     """
-    return xp.cumulative_sum(x, axis=axis, dtype=dtype, include_initial=include_initial)
+    if hasattr(xp, "cumulative_sum"):
+        return xp.cumulative_sum(x, axis=axis, dtype=dtype, include_initial=include_initial)
+    return _cumulated(xp, xp.cumsum, x, axis, dtype, 0 if include_initial else None)
 
 
 @row(
@@ -353,7 +373,9 @@ def cumulative_prod(
     >>> xp.cumulative_prod(np.asarray([1, 2, 3]))
     array([1, 2, 6])
     """
-    return xp.cumulative_prod(x, axis=axis, dtype=dtype, include_initial=include_initial)
+    if hasattr(xp, "cumulative_prod"):
+        return xp.cumulative_prod(x, axis=axis, dtype=dtype, include_initial=include_initial)
+    return _cumulated(xp, xp.cumprod, x, axis, dtype, 1 if include_initial else None)
 
 
 def _cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Meta:

@@ -231,6 +231,11 @@ def test_barriers_that_not_all_threads_reach() -> None:
     )
 
 
+def test_barriers_take_whole_warps() -> None:
+    body = 'if (t < 40)\nasm volatile("bar.sync 1, 40;");'
+    refused(body, "BARRIER-DIVERGENCE", "a barrier of 40 threads, which is no multiple of 32", 5)
+
+
 def test_threads_that_never_end() -> None:
     refused("while (atomicAdd(x, 0) == 0) {}", "NO-PROGRESS", "no progress: threads go round")
     refused("while (*(volatile int*)x == 0) {}", "NO-PROGRESS", "nothing that they read changes")
@@ -282,7 +287,8 @@ def test_structures_by_value_may_be_filled_in_part() -> None:
         "struct W { int size; int v[6]; };\n"
         "__device__ __noinline__ int pick(W w, int k) { w.v[k & 1] += w.size; return w.v[k]; }"
     )
-    body = "W w; w.size = 3; for (int i = 0; i < 3; ++i) w.v[x[i] % 6] = x[t + i];\nx[t] = pick(w, {});"
+    fill = "W w; w.size = 3; for (int i = 0; i < 3; ++i) w.v[x[i] % 6] = x[t + i];\n"
+    body = fill + "x[t] = pick(w, {});"
     x = run(body.format("t % 3"), block=1, before=before)
     assert x[0] == 3
     error = refused(body.format("x[t] + 4"), "UNINITIALISED", "local", 2, block=1, before=before)

@@ -84,13 +84,13 @@ def compare(name: str, case: Any, device: str) -> None:
             for i in range(3)
         ]
         found = vmap(function, tuple(dims), out_dims=0)(*(moved(x, device) for x in given))
-        if not isinstance(found, tuple):
-            found, expected = (found,), [(x,) for x in expected]
-        for got, parts in zip(found, zip(*expected, strict=True), strict=True):
+        several = isinstance(found, tuple)
+        for index, got in enumerate(found if several else (found,)):
             assert gpuops.device_of(got).type == device
+            each = [out[index] if several else out for out in expected]
             if device == "cuda":
-                got, parts = got.get(), [x.get() for x in parts]
-            wanted = np.stack(parts)
+                got, each = got.get(), [x.get() for x in each]
+            wanted = np.stack(each)
             assert (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
             rtol, atol = case.tolerances(got.dtype)
             np.testing.assert_allclose(got, wanted, rtol=rtol, atol=atol)

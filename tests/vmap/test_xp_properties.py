@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuops import xp
+from gpuops import ops, xp
+from gpuops.xp._index import encode
 from tests.vmap.batches import check
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=1, max_side=3)
@@ -19,7 +20,7 @@ quick = settings(max_examples=40, deadline=None)
 
 
 def numbers(shape: tuple[int, ...], seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(-8, 9, shape) / 2.0
+    return np.asarray(np.random.default_rng(seed).integers(-8, 9, shape) / 2.0)
 
 
 @st.composite
@@ -186,7 +187,8 @@ def test_index_arrays(data: Any, shape: Any) -> None:
     arrays, dims = data.draw(batches(shape, *shapes))
     sizes = [item[1] for item in key if isinstance(item, tuple)]
     indices = [
-        np.asarray(abs(a) * 2 % (2 * n), int) - n for a, n in zip(arrays[1:], sizes, strict=True)
+        np.asarray(np.asarray(abs(a) * 2 % (2 * n), int) - n)
+        for a, n in zip(arrays[1:], sizes, strict=True)
     ]
     given = [arrays[0], *indices]
 
@@ -223,6 +225,17 @@ def test_index_arrays(data: Any, shape: Any) -> None:
     else:
         value_dim = value[1][0]
     check(put_array, [arrays[0], same, *one], [dims[0], value_dim, *dims[1:]])
+
+    layout, ints, _ = encode(filled(indices), np.asarray)
+    picked = np.empty(shape)[filled([np.zeros(s, int) for s in shapes])].shape
+    values, value_dims = data.draw(batches(picked))
+    if value_dims[0] is not None and values[0].shape[value_dims[0]] != size:
+        return
+
+    def add(v: Any, *found: Any) -> Any:
+        return ops.xp.put_at(v, list(shape), layout, ints, [*map(xp.asarray, found)])
+
+    check(add, [values[0], *indices], [value_dims[0], *dims[1:]])
 
 
 @quick

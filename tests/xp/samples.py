@@ -42,6 +42,7 @@ def samples() -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "repeat": (x, 2, 1),
         "unstack": (x, 0),
         "getitem": (x, "sa", [None, None, None], [i]),
+        "put_at": (v, [5], "a", [], [i]),
         "setitem": (x.copy(), "s", [None, 2, None], [], v),
         "copyto": (x.copy(), v),
         "take": (x, i[:2], 1),

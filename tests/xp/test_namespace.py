@@ -164,6 +164,12 @@ def test_two_numbers_are_no_arrays() -> None:
         xp.add(1, 2)
 
 
+def test_where_takes_both_or_none() -> None:
+    assert [part.tolist() for part in xp.where(np.asarray([0, 3]))] == [[1]]
+    with pytest.raises(gpuops.ArgumentError, match="both of x1 and x2, or none"):
+        xp.where(np.asarray([True]), 1.0)
+
+
 def test_a_list_is_no_array() -> None:
     with pytest.raises(gpuops.ArgumentError, match="xp::exp: argument 'x' .* must be an array"):
         xp.exp([1.0, 2.0])

@@ -188,6 +188,9 @@ class Machine:
     ) -> None:
         if count is not None:
             count = int(count[0] if count.__class__ is np.ndarray else count)
+        if count is not None and count % 32 and count != self.top.threads:
+            words = f"a barrier of {count} threads, which is no multiple of 32"
+            raise Stop("BARRIER-DIVERGENCE", words, block.last, int(frame.lanes.index[0]))
         counted = count is not None
         new = Waiting(frame, block, condition, mode, register, moved_on, counted)
         self.barriers.arrive(number, count, new)

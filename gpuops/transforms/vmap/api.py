@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from typing import Any
 
+import numpy as np
+
 from gpuops.errors import ArgumentError, BatchDimensionError, VmapError, describe
 from gpuops.symbols import is_symbolic, require_equal
 from gpuops.transforms.array_methods import xp
@@ -80,8 +82,8 @@ def vmap(
         in_dims = tuple(in_dims)
 
     def batched(*args: Any, **kwargs: Any) -> Any:
-        leaves, structure = tree().tree_flatten(args, none_is_leaf=True)
-        dims = _in_dims(where, in_dims, args, leaves)
+        leaves, rebuild = _flat(args)
+        dims = _in_dims(where, in_dims, args, leaves, nested=rebuild is not None)
         size = _batch_size(where, leaves, dims)
 
         def run(flat: Sequence[Any], part: Any) -> tuple[list[Any], Any]:
@@ -90,13 +92,14 @@ def vmap(
                 x if dim is None else BatchedArray(x, dim, batching)
                 for x, dim in zip(flat, dims, strict=True)
             ]
-            out = batching.run(fn, structure.unflatten(wrapped), kwargs)
+            out = batching.run(fn, wrapped if rebuild is None else rebuild(wrapped), kwargs)
             return _unwrap(batching, out, out_dims)
 
-        if chunk_size is None or is_symbolic(size) or size <= chunk_size:
-            flat, out_structure = run(leaves, size)
-            return out_structure.unflatten(flat)
-        return _in_chunks(run, leaves, dims, size, chunk_size, where, out_dims)
+        if chunk_size is not None and not is_symbolic(size) and size > chunk_size:
+            flat, structure = _in_chunks(run, leaves, dims, size, chunk_size, where, out_dims)
+        else:
+            flat, structure = run(leaves, size)
+        return flat[0] if structure is None else structure.unflatten(flat)
 
     try:
         return wraps(fn)(batched)
@@ -113,7 +116,21 @@ def _name(fn: Any) -> str:
 # -- the arguments ---------------------------------------------------------------------------------
 
 
-def _in_dims(where: str, in_dims: Any, args: tuple[Any, ...], leaves: list[Any]) -> list[Any]:
+def _flat(args: tuple[Any, ...]) -> tuple[Sequence[Any], Callable[[Any], Any] | None]:
+    """The leaves of the arguments, and what puts them together again; None if they are the leaves.
+
+    Taking apart and putting together takes a few microseconds, which plain arrays do not need.
+    """
+    for x in args:
+        if type(x) is not np.ndarray and not is_array(x):
+            leaves, structure = tree().tree_flatten(args, none_is_leaf=True)
+            return leaves, structure.unflatten
+    return args, None
+
+
+def _in_dims(
+    where: str, in_dims: Any, args: tuple[Any, ...], leaves: Sequence[Any], *, nested: bool
+) -> list[Any]:
     """The batch axis of each leaf, counted from the front; None for what has none.
 
     Raises:
@@ -125,7 +142,7 @@ def _in_dims(where: str, in_dims: Any, args: tuple[Any, ...], leaves: list[Any])
             f"{where}: got no inputs: positional arguments are batched, keyword arguments are not"
         )
     if in_dims is None or type(in_dims) is int:
-        dims: list[Any] = [in_dims] * len(leaves)
+        dims: Sequence[Any] = [in_dims] * len(leaves)
     elif type(in_dims) is not tuple:
         raise VmapError(
             f"{where}: expected in_dims to be an int, None or a (nested) tuple that matches the "
@@ -136,8 +153,9 @@ def _in_dims(where: str, in_dims: Any, args: tuple[Any, ...], leaves: list[Any])
             raise VmapError(
                 f"{where}: in_dims has {len(in_dims)} items, for {len(args)} positional arguments"
             )
+        plain = not nested and all(dim is None or type(dim) is int for dim in in_dims)
         try:
-            dims = tree().broadcast_prefix(in_dims, args, none_is_leaf=True)
+            dims = in_dims if plain else tree().broadcast_prefix(in_dims, args, none_is_leaf=True)
         except ValueError as error:
             raise VmapError(
                 f"{where}: in_dims does not have the structure of the arguments: {error}"
@@ -150,7 +168,7 @@ def _in_dim(where: str, x: Any, dim: Any) -> int | None:
         return None
     if type(dim) is not int:
         raise VmapError(f"{where}: an in_dim must be an int or None, got {describe(dim)}")
-    if not is_array(x):
+    if type(x) is not np.ndarray and not is_array(x):
         raise VmapError(
             f"{where}: got the in_dim {dim} for an argument that is no array: {describe(x)}. Only "
             "arrays have an axis to batch along; pass None as its in_dim"
@@ -164,7 +182,7 @@ def _in_dim(where: str, x: Any, dim: Any) -> int | None:
     return dim if dim >= 0 else dim + ndim
 
 
-def _batch_size(where: str, leaves: list[Any], dims: list[Any]) -> Any:
+def _batch_size(where: str, leaves: Sequence[Any], dims: list[Any]) -> Any:
     size: Any = None
     for x, dim in zip(leaves, dims, strict=True):
         if dim is None:
@@ -192,9 +210,15 @@ def _batch_size(where: str, leaves: list[Any], dims: list[Any]) -> Any:
 
 
 def _unwrap(batching: Batching, out: Any, out_dims: Any) -> tuple[list[Any], Any]:
-    """The leaves of what the function returned, with their batch axes, and its structure."""
-    if type(out) is BatchedArray and type(out_dims) is int:
-        return [_with_axis(batching, out, out_dims)], tree().tree_structure(0)
+    """The leaves of what the function returned, with their batch axes, and its structure.
+
+    The structure is None if what was returned is one array.
+    """
+    if type(out) is BatchedArray:
+        if out.transform is batching and out.dim == out_dims and type(out_dims) is int:
+            return [out.value], None
+        if out_dims is None or type(out_dims) is int:
+            return [_with_axis(batching, out, out_dims)], None
     leaves, structure = tree().tree_flatten(out, none_is_leaf=True)
     dims = _out_dims(batching, out, out_dims, len(leaves))
     return [_with_axis(batching, x, dim) for x, dim in zip(leaves, dims, strict=True)], structure
@@ -254,13 +278,13 @@ def _with_axis(batching: Batching, x: Any, dim: Any) -> Any:
 
 def _in_chunks(
     run: Callable[[Sequence[Any], Any], tuple[list[Any], Any]],
-    leaves: list[Any],
+    leaves: Sequence[Any],
     dims: list[Any],
     size: int,
     chunk_size: int,
     where: str,
     out_dims: Any,
-) -> Any:
+) -> tuple[list[Any], Any]:
     """The results of parts of the batch, one after the other, put together."""
     parts: list[list[Any]] = []
     structure: Any = None
@@ -271,7 +295,7 @@ def _in_chunks(
             for x, dim in zip(leaves, dims, strict=True)
         ]
         out, found = run(flat, stop - start)
-        if structure is not None and found != structure:
+        if parts and found != structure:
             raise VmapError(
                 f"{where}: the function returned {structure} for one chunk of the batch and "
                 f"{found} for another"
@@ -283,12 +307,12 @@ def _in_chunks(
         items[0] if dim is None or items[0] is None else xp.concat(list(items), axis=dim)
         for items, dim in zip(zip(*parts, strict=True), spread, strict=True)
     ]
-    return structure.unflatten(joined)
+    return joined, structure
 
 
 def _spread_over(structure: Any, out_dims: Any, number: int) -> list[Any]:
     """The out_dim of each leaf; they have been found to go with the structure before."""
-    if out_dims is None or type(out_dims) is int:
+    if structure is None or out_dims is None or type(out_dims) is int:
         return [out_dims] * number
     whole = structure.unflatten([0] * number)
     if type(out_dims) is not type(whole) and isinstance(whole, (tuple, list)):

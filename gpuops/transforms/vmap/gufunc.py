@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpuops.batching import VmapInfo
-from gpuops.gufunc import CoreDimension
+from gpuops.errors import ShapeError
+from gpuops.gufunc import CoreDimension, GufuncSignature
 from gpuops.registry import Operator
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.vmap.axes import front, insert_axes, logical_ndim
@@ -14,16 +15,23 @@ from gpuops.transforms.vmap.axes import front, insert_axes, logical_ndim
 __all__ = ["gufunc_rule"]
 
 
-def gufunc_rule(operator: Operator) -> Callable[..., Any]:
+def gufunc_rule(operator: Operator, signature: GufuncSignature | None = None) -> Callable[..., Any]:
     """The batching rule of an operator with a gufunc signature.
+
+    Args:
+        operator: the operator; its arguments for the signature's inputs are plain arrays.
+        signature: the signature; the operator's own if it is None.
 
     Loop axes are lined up from the right, and the batch axis is put in front of them: an array with
     fewer loop axes than another gets axes of size 1 behind the batch axis. An optional dimension
     that an element lacks becomes an axis of size 1 and is taken away from the results, so that the
     batch axis is not taken for it.
+
+    Raises (the returned function):
+        ShapeError: an element has too few axes, so that the batch axis would be taken for one.
     """
     schema = operator.schema
-    signature = operator.signature
+    signature = operator.signature if signature is None else signature
     assert signature is not None
     arrays = [p.name for p in schema.array_parameters]
     positions = {p.name: i for i, p in enumerate(schema.positional)}
@@ -41,7 +49,14 @@ def gufunc_rule(operator: Operator) -> Callable[..., Any]:
             rank - sum(d.name not in missing for d in core)
             for rank, core in zip(ranks, signature.inputs, strict=True)
         ]
-        most = max(0, *loops)
+        for name, loop, rank, core in zip(arrays, loops, ranks, signature.inputs, strict=True):
+            if loop < 0:
+                raise ShapeError(
+                    f"{operator.qualname}: argument {name!r} must have at least {rank - loop} "
+                    f"axes, ({','.join(map(str, core))}) of the signature {signature}, but an "
+                    f"element of the batch has {rank}. Declared as {operator.declaration}"
+                )
+        most = max(loops)
         for name, x, dim, loop, core in zip(
             arrays, given, dims, loops, signature.inputs, strict=True
         ):

@@ -1,4 +1,4 @@
-"""Functions whose results depend on an element's data as a whole: once per element.
+"""Functions of an element as a whole: once per element.
 
 NumPy computes them for one array at a time. Where the shape of a result differs from element to
 element, there is no batch of them, and the loop says so.
@@ -14,10 +14,10 @@ from gpuops.transforms.vmap.axes import front
 from gpuops.transforms.vmap.loop import loop
 from gpuops.xp.batching._rules import Rule, flat, moved_axis, rule
 
-__all__ = ["isin", "repeat_each", "searchsorted"]
+__all__ = ["looked_up", "repeat_each", "searchsorted"]
 
 rule(
-    *("bincount", "histogram", "nonzero"),
+    *("bincount", "convolve", "correlate", "diag_of", "histogram", "nonzero"),
     *("unique_all", "unique_counts", "unique_inverse", "unique_values"),
 )(loop)
 
@@ -35,15 +35,15 @@ def searchsorted(operator: Operator) -> Rule:
     return batched
 
 
-@rule("isin")
-def isin(operator: Operator) -> Rule:
-    """For one set of elements, all at once."""
+@rule("digitize", "interp", "isin")
+def looked_up(operator: Operator) -> Rule:
+    """In one table, all at once."""
     one_by_one, call = loop(operator), operator.call
 
-    def batched(info: Any, in_dims: Sequence[Any], x: Any, elements: Any, **options: Any) -> Any:
-        if in_dims[1] is None:
-            return call(x, elements, **options), in_dims[0]
-        return one_by_one(info, in_dims, x, elements, **options)
+    def batched(info: Any, in_dims: Sequence[Any], x: Any, *rest: Any, **options: Any) -> Any:
+        if all(dim is None for dim in in_dims[1:]):
+            return call(x, *rest, **options), in_dims[0]
+        return one_by_one(info, in_dims, x, *rest, **options)
 
     return batched
 

@@ -20,7 +20,7 @@ from gpuops.xp._axes import axis_of
 from gpuops.xp._index import expanded_layout
 from gpuops.xp.batching._rules import Rule, flat, moved_axis, rule
 
-__all__ = ["getitem", "setitem", "take", "take_along_axis"]
+__all__ = ["getitem", "put_at", "setitem", "take", "take_along_axis"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,13 @@ class _Places:
     Attributes:
         number: how many axes the index arrays have together; 0 if there are none.
         start: where these axes are.
+        together: whether they are where the arrays are in the key, because these are side by side.
         kept: how many axes slices and new axes leave.
     """
 
     number: int
     start: int
+    together: bool
     kept: int
 
 
@@ -48,12 +50,12 @@ def _places(layout: str, ndim: int, arrays: Sequence[Any], dims: Sequence[Any]) 
     items = expanded_layout(layout, ndim, elements)
     kept = sum(item in "n:s" for item in items)
     if not any(e.shape or _is_mask(e) for e in elements):
-        return _Places(0, 0, kept)
+        return _Places(0, 0, True, kept)
     number = max(1 if _is_mask(e) else len(e.shape) for e in elements)
     picks = "".join("1" if item in "ia" else "0" for item in items)
     together = "0" not in picks.strip("0")
     start = len([item for item in items[: picks.index("1")] if item in "n:s"])
-    return _Places(number, start if together else 0, kept)
+    return _Places(number, start if together else 0, together, kept)
 
 
 class _Element:
@@ -127,8 +129,7 @@ def getitem(operator: Operator) -> Rule:
         if all(dim is None for dim in dims):
             out = call(x, "s" + layout, [None, None, None, *numbers], arrays)
             # Index arrays that are not side by side put their axes first.
-            apart = places.number and not _side_by_side(layout, x, arrays)
-            return out, places.number if apart else 0
+            return out, 0 if places.together else places.number
         if any(
             _is_mask(a) and (d is not None or not len(a.shape))
             for a, d in zip(arrays, dims, strict=True)
@@ -142,12 +143,6 @@ def getitem(operator: Operator) -> Rule:
         return _put_back(out, places), 0
 
     return batched
-
-
-def _side_by_side(layout: str, x: Any, arrays: Sequence[Any]) -> bool:
-    items = expanded_layout(layout, len(x.shape) - 1, arrays)
-    picks = "".join("1" if item in "ia" else "0" for item in items)
-    return "0" not in picks.strip("0")
 
 
 def _put_back(out: Any, places: _Places) -> Any:
@@ -173,35 +168,93 @@ def setitem(operator: Operator) -> Rule:
         value: Any,
     ) -> Any:
         dims, value_dim = in_dims[3], in_dims[4]
-        x = front(x, in_dims[0])
-        places = _places(layout, len(x.shape) - 1, arrays, dims)
-        rank = places.number + places.kept
         given = logical_ndim(value, value_dim) if hasattr(value, "shape") else 0
         masked = [d is not None for a, d in zip(arrays, dims, strict=True) if _is_mask(a)]
         if layout == "a" and masked == [True] and value_dim is None and not given:
             # One number for all items that a mask picks, which differ in number from one element
             # to the next.
-            return call(x, "a", [], [front(arrays[0], dims[0])], value), None
-        if given > rank or any(masked) or any(_is_mask(a) and not len(a.shape) for a in arrays):
-            return one_by_one(info, in_dims, x, layout, numbers, arrays, value)
-        if any(dim is not None for dim in dims):
-            layout, arrays, dims = _with_masks_as_numbers(layout, arrays, dims)
-            layout, arrays = _batch_key(x, layout, arrays, dims, info.batch_size)
-            if hasattr(value, "shape"):
-                value = _value(value, value_dim, given, rank)
-                # From where one element has the axes of index arrays to behind the batch axis.
-                if places.start and places.number:
-                    source = tuple(range(1 + places.start, 1 + places.start + places.number))
-                    back = tuple(a - places.start for a in source)
-                    value = xp.moveaxis(value, source, back)
-            return call(x, layout, numbers, arrays, value), None
-        if hasattr(value, "shape"):
-            value = _value(value, value_dim, given, rank)
-            if places.number and not _side_by_side(layout, x, arrays):
-                value = xp.moveaxis(value, (0,), (places.number,))
-        return call(x, "s" + layout, [None, None, None, *numbers], arrays, value), None
+            return call(front(x, in_dims[0]), "a", [], [front(arrays[0], dims[0])], value), None
+        x = front(x, in_dims[0])
+        key = _writing(info, x, len(x.shape) - 1, layout, numbers, (arrays, dims), value, value_dim)
+        if key is None:
+            return one_by_one(info, (0, *in_dims[1:]), x, layout, numbers, arrays, value)
+        return call(x, *key), None
 
     return batched
+
+
+@rule("put_at")
+def put_at(operator: Operator) -> Rule:
+    """Adds to what `getitem` picks of zeros, with a batch axis in front."""
+    one_by_one, call = loop(operator), operator.call
+
+    def batched(
+        info: Any,
+        in_dims: Sequence[Any],
+        x: Any,
+        shape: Any,
+        layout: str,
+        numbers: Any,
+        arrays: Any,
+    ) -> Any:
+        keyed = (arrays, in_dims[4])
+        key = _writing(info, x, len(shape), layout, numbers, keyed, x, in_dims[0])
+        if key is None:
+            return one_by_one(info, in_dims, x, shape, layout, numbers, arrays)
+        layout, numbers, arrays, x = key
+        return call(x, [info.batch_size, *shape], layout, numbers, arrays), 0
+
+    return batched
+
+
+def _writing(
+    info: Any,
+    beside: Any,
+    ndim: int,
+    layout: str,
+    numbers: Any,
+    keyed: tuple[Any, Any],
+    value: Any,
+    value_dim: Any,
+) -> tuple[str, Any, Any, Any] | None:
+    """The key to write to a batch with, and the value with its axes where the key has them.
+
+    Args:
+        info: of the batch.
+        beside: an array that index arrays can stand beside.
+        ndim: the number of axes of one element.
+        layout: of the key for one element.
+        numbers: of the key.
+        keyed: the key's arrays, and where the batch axis of each is.
+        value: what is written: an array or a number.
+        value_dim: where its batch axis is.
+
+    Returns:
+        Layout, numbers, arrays and value; None if each element has to be written to by itself.
+    """
+    arrays, dims = keyed
+    places = _places(layout, ndim, arrays, dims)
+    rank = places.number + places.kept
+    is_array = hasattr(value, "shape")
+    given = logical_ndim(value, value_dim) if is_array else 0
+    if given > rank or any(
+        _is_mask(a) and (d is not None or not len(a.shape))
+        for a, d in zip(arrays, dims, strict=True)
+    ):
+        return None
+    if is_array:
+        value = _value(value, value_dim, given, rank)
+    if any(dim is not None for dim in dims):
+        layout, arrays, dims = _with_masks_as_numbers(layout, arrays, dims)
+        layout, arrays = _batch_key(beside, layout, arrays, dims, info.batch_size)
+        if is_array and places.start and places.number:
+            # From where one element has the axes of index arrays to behind the batch axis.
+            source = tuple(range(1 + places.start, 1 + places.start + places.number))
+            value = xp.moveaxis(value, source, tuple(a - places.start for a in source))
+        return layout, numbers, arrays, value
+    if is_array and places.number and not places.together:
+        value = xp.moveaxis(value, (0,), (places.number,))
+    return "s" + layout, [None, None, None, *numbers], arrays, value
 
 
 def _value(value: Any, dim: Any, given: int, rank: int) -> Any:
@@ -255,7 +308,7 @@ def take(operator: Operator) -> Rule:
             indices = xp.clip(indices, 0, x.shape[axis] - 1)
         _, (first, second) = _batch_key(x, "a", [indices], [0], info.batch_size)
         out = xp.getitem(xp.moveaxis(x, (axis,), (1,)), (first, second))
-        return _put_back(out, _Places(number, axis - 1, len(x.shape) - 2)), 0
+        return _put_back(out, _Places(number, axis - 1, True, len(x.shape) - 2)), 0
 
     return batched
 

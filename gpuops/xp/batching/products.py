@@ -6,16 +6,18 @@ import string
 from collections.abc import Sequence
 from typing import Any
 
+from gpuops.gufunc import parse_signature
 from gpuops.registry import Operator
 from gpuops.symbols import product
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.vmap.axes import aligned, front, logical_ndim, with_batch
+from gpuops.transforms.vmap.gufunc import gufunc_rule
 from gpuops.transforms.vmap.loop import loop
 from gpuops.xp._axes import axes_of
 from gpuops.xp._row import ROWS
 from gpuops.xp.batching._rules import Rule, beside, moved_axis, rule
 
-__all__ = ["dot", "einsum", "matmul", "outer", "tensordot", "vecdot"]
+__all__ = ["dot", "einsum", "matmul", "matvec", "outer", "tensordot", "vecdot", "vecmat"]
 
 
 @rule("matmul")
@@ -42,6 +44,18 @@ def matmul(operator: Operator) -> Rule:
         return (xp.squeeze(out, tuple(dropped)) if dropped else out), 0
 
     return batched
+
+
+@rule("matvec")
+def matvec(operator: Operator) -> Rule:
+    """One more loop axis."""
+    return gufunc_rule(operator, parse_signature("(m,n),(n)->(m)"))
+
+
+@rule("vecmat")
+def vecmat(operator: Operator) -> Rule:
+    """One more loop axis."""
+    return gufunc_rule(operator, parse_signature("(m),(m,n)->(n)"))
 
 
 @rule("vecdot")

@@ -13,7 +13,10 @@ from gpuops.xp.batching._rules import Rule, flat, moved_axes, moved_axis, rule
 __all__ = ["along", "over_axes", "position"]
 
 
-@rule("all", "any", "count_nonzero", "max", "mean", "min", "prod", "std", "sum", "var")
+@rule(
+    *("all", "any", "count_nonzero", "max", "mean", "min", "prod", "std", "sum", "var"),
+    *("nanmax", "nanmean", "nanmin", "nanprod", "nansum"),
+)
 def over_axes(operator: Operator) -> Rule:
     """Over all axes but the batch's, where none is given."""
     call = operator.call
@@ -81,6 +84,17 @@ def along(operator: Operator) -> Rule:
             return call(flat(x, in_dims[0]), 1, *rest, **options), 0
         dim = in_dims[0]
         return call(x, moved_axis(x, axis, dim), *rest, **options), dim
+
+    return batched
+
+
+@rule("partition")
+def partition(operator: Operator) -> Rule:
+    """Along an axis."""
+    call = operator.call
+
+    def batched(info: Any, in_dims: Sequence[Any], x: Any, kth: Any, axis: int) -> Any:
+        return call(x, kth, moved_axis(x, axis, in_dims[0])), in_dims[0]
 
     return batched
 
