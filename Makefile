@@ -71,6 +71,7 @@ bench: .venv/.peers
 	$(PY) bench/bench_random.py --json bench-out/random.json || status=1; \
 	$(PY) -m bench.bench_fake || status=1; \
 	$(PY) -m bench.bench_vmap --json bench-out/vmap.json || status=1; \
+	$(PY) bench/bench_autograd.py --json bench-out/autograd.json || status=1; \
 	$(PY) -m gpuops.cli bench --out bench-out || status=1; \
 	exit $$status
 

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"gpuops": ROOT / "gpuops", "gpuops_kernels": ROOT / "kernels" / "gpuops_kernels"}
-OPTIONAL = ("cupy", "jax", "matplotlib", "numba", "rich", "sympy", "torch", "typer", "yaml")
+OPTIONAL = ("cupy", "jax", "matplotlib", "numba", "optree", "rich", "sympy", "torch", "typer", "yaml")
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
