@@ -303,7 +303,8 @@ class _Run:
         shape = tuple(output.shape)
         if output.dtype.kind == "c":
             raise GradientError(
-                f"jacrev: {_of(self.fn)} must return real arrays, got {describe(self._result(output))}"
+                f"jacrev: {_of(self.fn)} must return real arrays, got "
+                f"{describe(self._result(output))}"
             )
         rows = []
         if self.is_own(output):
