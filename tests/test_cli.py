@@ -66,7 +66,8 @@ def test_ops(capsys: Capture) -> None:
 
 def test_bench_writes_what_it_measured(capsys: Capture, tmp_path: Path) -> None:
     out = tmp_path / "new" / "folder"
-    report = as_json(capsys, "bench", "nonze", "--rounds", "1", "--device", "cpu", "--out", str(out))
+    options = ("--rounds", "1", "--device", "cpu", "--out", str(out))
+    report = as_json(capsys, "bench", "nonze", *options)
     assert {row["operator"] for row in report["throughput"]} == {"gpuops_kernels::nonzero"}
     assert report["devices"] == ["cpu"] and report["rounds"] == 1
     assert all(row["kernel_ms"] > 0 and row["device"] == "cpu" for row in report["throughput"])

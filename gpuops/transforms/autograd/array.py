@@ -57,7 +57,7 @@ class DiffArray(ArrayMethods):
     def device(self) -> Device:
         """The `Device`."""
         found = device_of(self.value)
-        return self.value.device if found is None else found  # type: ignore[no-any-return]
+        return self.value.device if found is None else found
 
     @property
     def strides(self) -> tuple[Any, ...]:
@@ -117,22 +117,24 @@ class DiffArray(ArrayMethods):
         self.value, self.node, self.index = out.value, out.node, out.index
         return self
 
+    # What is written over becomes the result; out of place any wrapper may come out, hence the
+    # ignored signatures.
     def __iadd__(self, other: Any) -> DiffArray:
         return self._become("add", other)
 
-    def __isub__(self, other: Any) -> DiffArray:
+    def __isub__(self, other: Any) -> DiffArray:  # type: ignore[misc]
         return self._become("subtract", other)
 
     def __imul__(self, other: Any) -> DiffArray:
         return self._become("multiply", other)
 
-    def __itruediv__(self, other: Any) -> DiffArray:
+    def __itruediv__(self, other: Any) -> DiffArray:  # type: ignore[misc]
         return self._become("divide", other)
 
-    def __ipow__(self, other: Any) -> DiffArray:
+    def __ipow__(self, other: Any) -> DiffArray:  # type: ignore[misc]
         return self._become("pow", other)
 
-    def __imatmul__(self, other: Any) -> DiffArray:
+    def __imatmul__(self, other: Any) -> DiffArray:  # type: ignore[misc]
         return self._become("matmul", other)
 
     # -- data --------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from gpuops import versions
 from gpuops.devices import array_kind
@@ -74,7 +74,7 @@ class Context:
         self._saved = None
 
 
-def raise_freed(operator: Operator) -> Any:
+def raise_freed(operator: Operator) -> NoReturn:
     """Say that what a call kept is gone.
 
     Raises:

@@ -55,8 +55,9 @@ def run_backward(roots: Iterable[tuple[Node, int, Any]], *, retain: bool) -> dic
             if gradient is not None:
                 meta = parent.metas[index]
                 assert meta is not None and node.operator is not None
+                cls: Any = meta[2]
                 if not (
-                    type(gradient) is meta[2]
+                    type(gradient) is cls
                     and gradient.dtype == meta[1]
                     and gradient.shape == meta[0]
                 ):

@@ -33,6 +33,8 @@ class FormulaNode(Node):
 
     __slots__ = ("ctx", "formula", "given", "lengths", "outputs")
 
+    outputs: tuple[Any, ...]
+
     def __init__(self, operator: Operator, edges: list[Edge], formula: Formula) -> None:
         # Without the base's, which costs a call.
         self.serial = next_serial()
@@ -52,7 +54,7 @@ class FormulaNode(Node):
         ctx, operator = self.ctx, self.operator
         assert operator is not None
         if ctx is None:
-            return [raise_freed(operator)]
+            raise_freed(operator)
         # Of a single output there is a gradient, or the call would not be reached.
         if len(gradients) > 1 and ctx._materialize:
             gradients = [
@@ -70,7 +72,7 @@ class FormulaNode(Node):
             if type(key) is str:
                 names = [parameter.name for parameter in operator.schema.keyword_only]
                 key = positional + names.index(key)
-            value = values[key] if key < len(values) else None
+            value: Any = values[key] if key < len(values) else None
             found.append(value if index is None else value[index])
         return found
 
