@@ -85,6 +85,7 @@ from gpuops.versions import array_version
 if TYPE_CHECKING:
     from gpuops import cuda as cuda
     from gpuops import external_objects as external_objects
+    from gpuops import profiles as profiles
     from gpuops import random as random
     from gpuops import xp as xp
     from gpuops.cuda.transfer import asarray as asarray
@@ -124,6 +125,7 @@ _LAZY = {
     "gradgradcheck": "gpuops.transforms.autograd",
     "jacrev": "gpuops.transforms.autograd",
     "no_grad": "gpuops.transforms.autograd",
+    "profiles": "gpuops.profiles",
     "random": "gpuops.random",
     "stop_gradient": "gpuops.transforms.autograd",
     "trace": "gpuops.transforms.trace",
@@ -240,6 +242,7 @@ __all__ = [
     "operators",
     "ops",
     "parse_schema",
+    "profiles",
     "random",
     "register_autograd",
     "register_autocast",

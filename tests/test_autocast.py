@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 import gpuops
 from gpuops import Array, Library, autocast, register_autocast
 
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "autocast.md"
 ONE = np.ones(2, np.float32)
 
 
@@ -202,3 +205,10 @@ def test_casts_are_batched_differentiated_traced_and_faked(double: Any) -> None:
     assert [node.operator.name for node in graph.nodes] == ["astype", "double"]
     assert graph(x).dtype == np.float16
     assert function(gpuops.FakeArray((2,), "float32")).dtype == np.float16
+
+
+def test_the_examples_of_the_page_run() -> None:
+    done = doctest.testfile(str(PAGE), module_relative=False)
+    gpuops.ops.docs_autocast.square.undo()
+    assert done.attempted > 5
+    assert not done.failed

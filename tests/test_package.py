@@ -15,7 +15,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"gpuops": ROOT / "gpuops", "gpuops_kernels": ROOT / "kernels" / "gpuops_kernels"}
-OPTIONAL = ("cupy", "jax", "matplotlib", "numba", "optree", "rich", "sympy", "torch", "typer", "yaml")
+OPTIONAL = (
+    "cupy",
+    "jax",
+    "matplotlib",
+    "numba",
+    "optree",
+    "rich",
+    "sympy",
+    "torch",
+    "typer",
+    "yaml",
+)
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
@@ -75,7 +86,7 @@ def files(package: Path) -> set[str]:
         for path in package.rglob("*")
         if path.is_file()
         and "__pycache__" not in path.parts
-        and path.suffix in {".py", ".cu", ".cuh", ".txt", ".typed"}
+        and path.suffix in {".py", ".cu", ".cuh", ".txt", ".typed", ".yaml"}
         and not path.name.startswith("test_")
         and path.name != "torch_peer.py"
     }
