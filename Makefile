@@ -70,6 +70,7 @@ bench: .venv/.peers
 	$(PY) bench/bench_pack.py --json bench-out/pack.json || status=1; \
 	$(PY) bench/bench_random.py --json bench-out/random.json || status=1; \
 	$(PY) -m bench.bench_fake || status=1; \
+	$(PY) -m bench.bench_vmap --json bench-out/vmap.json || status=1; \
 	$(PY) -m gpuops.cli bench --out bench-out || status=1; \
 	exit $$status
 

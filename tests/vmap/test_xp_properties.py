@@ -20,7 +20,7 @@ quick = settings(max_examples=40, deadline=None)
 
 
 def numbers(shape: tuple[int, ...], seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(-8, 9, shape) / 2.0
+    return np.asarray(np.random.default_rng(seed).integers(-8, 9, shape) / 2.0)
 
 
 @st.composite

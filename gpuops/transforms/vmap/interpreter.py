@@ -83,6 +83,37 @@ class Batching:
         values: list[Any] = []
         dims: list[Any] = []
         batched = False
+        if plan.is_plain:
+            for arg in args:
+                if type(arg) is BatchedArray and arg.transform is self:
+                    values.append(arg.value)
+                    dims.append(arg.dim)
+                    batched = True
+                else:
+                    values.append(arg)
+                    dims.append(None)
+            token = ambient.set(self.outer)
+            try:
+                if not batched:
+                    return operator.call(*values, **kwargs)
+                entry = find_rule(operator, VMAP)
+                rule = self._own_rule(operator, plan) if entry is None else entry.value
+                result = rule(self.info, tuple(dims), *values, **kwargs)
+                return wrap_outputs(self, operator, result, entry)
+            except Exception as error:
+                self._note(error, operator, dims)
+                raise
+            finally:
+                ambient.reset(token)
+        return self._interpret(operator, plan, args, kwargs)
+
+    def _interpret(
+        self, operator: Operator, plan: _Plan, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        """Run an operator with lists of arrays, that writes, or that draws."""
+        values: list[Any] = []
+        dims: list[Any] = []
+        batched = False
         for arg in args:
             cls = type(arg)
             if cls is BatchedArray and arg.transform is self:
@@ -112,14 +143,27 @@ class Batching:
                 return operator.call(*values, **named)
             if plan.mutated:
                 plan.check_room(self, args, kwargs, dims, info)
-            rule, place = self._rule(operator, plan)
+            entry = find_rule(operator, VMAP)
+            rule = self._own_rule(operator, plan) if entry is None else entry.value
             result = rule(info, tuple(dims), *values, **named)
-            out = wrap_outputs(self, operator, result, place)
+            out = wrap_outputs(self, operator, result, entry)
+        except Exception as error:
+            self._note(error, operator, dims)
+            raise
         finally:
             ambient.reset(token)
         if plan.returned:
             return plan.return_arguments(args, kwargs)
         return out
+
+    def _note(self, error: Exception, operator: Operator, dims: Sequence[Any]) -> None:
+        """Say of an error that its axes and sizes may be those of the batch."""
+        if _has_batch(list(dims)) and not isinstance(error, VmapError):
+            error.add_note(
+                f"in {self.where}: {operator.qualname} ran for a batch of {self.info.batch_size}, "
+                f"along the axes {tuple(dims)} of its arguments; axes and sizes in the message may "
+                "be those of the batch"
+            )
 
     def _keywords(
         self, plan: _Plan, kwargs: dict[str, Any]
@@ -133,11 +177,8 @@ class Batching:
             return values, VmapInfo(self.info.batch_size, self.info.randomness, dims), True
         return values, self.info, False
 
-    def _rule(self, operator: Operator, plan: _Plan) -> tuple[Callable[..., Any], str]:
-        """The batching rule of an operator, and its place for messages."""
-        entry = find_rule(operator, VMAP)
-        if entry is not None:
-            return entry.value, str(entry.location)
+    def _own_rule(self, operator: Operator, plan: _Plan) -> Callable[..., Any]:
+        """The batching rule of an operator for which none is registered."""
         if plan.own is None:
             if operator.signature is not None:
                 plan.own = gufunc_rule(operator)
@@ -145,7 +186,7 @@ class Batching:
                 plan.own = loop(operator)
         if operator.signature is None:
             warn_of_loop(operator, self.info.batch_size)
-        return plan.own, "gpuops"
+        return plan.own
 
     def _check_random(self, operator: Operator) -> None:
         if self.info.randomness == "error":
@@ -162,6 +203,7 @@ class _Plan:
 
     __slots__ = (
         "array_lists",
+        "is_plain",
         "is_random",
         "keyword_arrays",
         "mutated",
@@ -180,6 +222,9 @@ class _Plan:
         self.mutated = list(schema.mutated)
         self.is_random = any(p.type.base == "RNGState" for p in schema.parameters)
         self.returned = [p.name for p in returned_arguments(schema, operator.tags)]
+        self.is_plain = not (
+            self.array_lists or self.keyword_arrays or self.mutated or self.is_random
+        )
         # The rule for an operator for which none is registered.
         self.own: Callable[..., Any] | None = None
 

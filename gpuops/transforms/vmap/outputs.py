@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
+from gpuops.entries import Entry
 from gpuops.errors import BatchDimensionError, VmapError, describe
 from gpuops.registry import Operator
 from gpuops.symbols import require_equal
@@ -15,27 +18,34 @@ if TYPE_CHECKING:
 __all__ = ["wrap_outputs"]
 
 
-def wrap_outputs(batching: Batching, operator: Operator, result: Any, place: str) -> Any:
+def wrap_outputs(batching: Batching, operator: Operator, result: Any, rule: Entry | None) -> Any:
     """The outputs of a batched call.
 
     Args:
         batching: the batch.
         operator: what was called.
         result: what its rule returned: (output, out_dims).
-        place: where the rule is.
+        rule: the rule that was registered; None for one that gpuops made.
 
     Raises:
         VmapError: it is no pair, or its two halves do not go together.
         BatchDimensionError: an output has no such axis, or one of another size than the batch.
     """
+    returns = operator.schema.returns
+    if type(result) is tuple and len(result) == 2:
+        out, dims = result
+        if type(dims) is int and len(returns) == 1 and type(out) is np.ndarray:
+            # The usual case: one array, with its batch axis where it should be.
+            shape = out.shape
+            if 0 <= dims < len(shape) and shape[dims] == batching.info.batch_size:
+                return BatchedArray(out, dims, batching)
+    place = "gpuops" if rule is None else str(rule.location)
     if type(result) is not tuple or len(result) != 2:
         got = f"a tuple of {len(result)}" if type(result) is tuple else describe(result)
         raise VmapError(
             f"the batching rule of {operator.qualname} (at {place}) is expected to have two "
             f"returns, the output and its out_dims, got {got}. Declared as {operator.declaration}"
         )
-    out, dims = result
-    returns = operator.schema.returns
     if type(out) is not tuple and len(returns) == 1 and type(dims) is int and is_array(out):
         return _wrap(batching, operator, place, out, dims, "its output")
     if not operator.schema.returns_tuple:

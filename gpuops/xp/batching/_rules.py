@@ -56,7 +56,10 @@ def moved_axes(x: Any, axes: Any, dim: int) -> list[int]:
         AxisError: an element has no such axis.
         ValueError: one comes twice.
     """
-    return [beside(axis, dim) for axis in axes_of(axes, len(x.shape) - 1)]
+    ndim = len(x.shape) - 1
+    if axes is not None and len(axes) == 1 and type(axes[0]) is int and 0 <= axes[0] < ndim:
+        return [beside(axes[0], dim)]
+    return [beside(axis, dim) for axis in axes_of(axes, ndim)]
 
 
 def flat(x: Any, dim: int) -> Any:

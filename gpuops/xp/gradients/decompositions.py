@@ -153,8 +153,9 @@ def _svd(g: Any, x: Any, out: Any, full_matrices: bool) -> Any:
     size = out[1].shape[-1]
     if full_matrices and x.shape[-2] != x.shape[-1] and (of_u is not None or of_vh is not None):
         raise GradientError(
-            "xp::linalg_svd: with full_matrices=True the vectors beyond the singular values are not "
-            f"determined, so those of matrices of {x.shape[-2]} x {x.shape[-1]} have no gradient: "
+            "xp::linalg_svd: with full_matrices=True the vectors beyond the singular values are "
+            f"not determined, so those of matrices of {x.shape[-2]} x {x.shape[-1]} have no "
+            "gradient: "
             "pass full_matrices=False"
         )
     u, s, vh = out

@@ -137,7 +137,7 @@ def _einsum_operand(
     text = f"{text}->{_spelled(present, letters)}"
     found = xp.einsum(text, g, *(conjugate(operand) for _, operand in others))
     # Indices that only this operand has were summed over: each element has the same gradient.
-    sizes = {label: size for label, size in zip(labels, shape, strict=True)}
+    sizes = dict(zip(labels, shape, strict=True))
     if present != distinct:
         missing = tuple(i for i, label in enumerate(distinct) if label not in known)
         found = xp.expand_dims(found, missing)

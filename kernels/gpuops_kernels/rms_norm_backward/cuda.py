@@ -21,7 +21,7 @@ KERNELS = {
 
 
 def _block(length: int, itemsize: int) -> tuple[int, int]:
-    """Threads per row and rows per block: a warp for a short row, up to 1024 threads for a long.
+    """Threads per row and rows per block: a warp for a short row, up to 512 threads for a long.
 
     >>> _block(100, 4), _block(4096, 4)
     ((32, 8), (512, 1))
@@ -30,7 +30,7 @@ def _block(length: int, itemsize: int) -> tuple[int, int]:
     wanted = cuda.ceil_div(length * itemsize, 32)
     if wanted <= 32:
         return 32, 8
-    return min(1 << (wanted - 1).bit_length(), 1024), 1
+    return min(1 << (wanted - 1).bit_length(), 512), 1
 
 
 def _parts(rows: int, length: int) -> int:

@@ -78,9 +78,10 @@ __device__ inline typename Wide<T>::type row_backward(
 }
 
 // grad, x and of_x are (rows, length), contiguous; a block takes blockDim.y rows at a time, each
-// with blockDim.x threads, a multiple of 32. `scales` gets r for each row.
+// with blockDim.x threads, a multiple of 32. `scales` gets r for each row. With 1024 threads,
+// registers would be spilled.
 template <typename T>
-__global__ void __launch_bounds__(1024)
+__global__ void __launch_bounds__(512)
 rms_norm_backward_rows(const T* __restrict__ grad, const T* __restrict__ x,
                        const T* __restrict__ weight, T* __restrict__ of_x,
                        typename Wide<T>::type* __restrict__ scales, long long rows,

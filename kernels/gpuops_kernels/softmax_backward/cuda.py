@@ -22,7 +22,7 @@ KERNELS = {
 
 
 def _rows_block(length: int, itemsize: int) -> tuple[int, int]:
-    """Threads per row and rows per block: a warp for a short row, up to 1024 threads for a long.
+    """Threads per row and rows per block: a warp for a short row, up to 512 threads for a long.
 
     >>> _rows_block(100, 4), _rows_block(4096, 4)
     ((32, 8), (512, 1))
@@ -31,7 +31,7 @@ def _rows_block(length: int, itemsize: int) -> tuple[int, int]:
     wanted = cuda.ceil_div(length * itemsize, 32)
     if wanted <= 32:
         return 32, 8
-    return min(1 << (wanted - 1).bit_length(), 1024), 1
+    return min(1 << (wanted - 1).bit_length(), 512), 1
 
 
 def _columns_block(length: int) -> tuple[int, int]:

@@ -55,9 +55,10 @@ __device__ inline void row_backward(const T* grad, const T* out, T* result, long
 }
 
 // All arrays are (rows, length), contiguous; a block takes blockDim.y rows at a time, each with
-// blockDim.x threads, a multiple of 32.
+// blockDim.x threads, a multiple of 32. With 1024 threads, or with 512 and no number of blocks,
+// the compiler spills registers.
 template <typename T>
-__global__ void __launch_bounds__(1024)
+__global__ void __launch_bounds__(512, 1)
 softmax_backward_rows(const T* __restrict__ grad, const T* __restrict__ out,
                       T* __restrict__ result, long long rows, long long length) {
     constexpr int N = 16 / sizeof(T);
