@@ -6,7 +6,8 @@ On any machine in the simulator, with its checks; on a GPU, where there is one, 
 from __future__ import annotations
 
 import threading
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import gpuops_kernels
 from gpuops import cuda
 from gpuops.cases import Case, arguments_on, load_cases
 from gpuops.cli.arrays import arrays_in
+from gpuops.profiles import check_against, load_op_profiles
 from gpuops.pytest_plugin import CudaDevice
 
 NAMES = sorted(gpuops_kernels.__all__)
@@ -31,6 +33,13 @@ DEVICES = [
 ]
 
 
+@cache
+def recorded(name: str) -> Any:
+    """What is recorded of an operator of the pack: on no device it does anything else."""
+    folder = Path(gpuops_kernels.__file__).parent / name
+    return load_op_profiles(folder / "profile.yaml")
+
+
 def check(device: CudaDevice, name: str, case: Case) -> None:
     """Call the operator with arrays of the device and compare with the reference."""
     operator = getattr(gpuops_kernels, name)
@@ -40,7 +49,8 @@ def check(device: CudaDevice, name: str, case: Case) -> None:
     again = case.build(np.random.default_rng(7))
     move = partial(cuda.copy_with_layout, device=device.device)
     args, kwargs = arguments_on(operator, again, device.device, move=move)
-    results = operator(*args, **kwargs)
+    with check_against(recorded(name)):
+        results = operator(*args, **kwargs)
     for got, wanted in zip(arrays_in(results), arrays_in(expected), strict=True):
         assert gpuops.device_of(got) is device.device and got.flags.c_contiguous
         assert (got.shape, got.dtype) == (wanted.shape, wanted.dtype)

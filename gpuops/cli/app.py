@@ -14,7 +14,7 @@ import typer
 from rich.text import Text
 
 import gpuops
-from gpuops.cli import cuda, render
+from gpuops.cli import cuda, profile, render
 from gpuops.errors import GpuopsError
 
 __all__ = ["run"]
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cuda.app, name="cuda")
+app.add_typer(profile.app, name="profile")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Filter = Annotated[

@@ -3,6 +3,7 @@
 See ``docs/profiles.md``. Reading and writing files needs PyYAML (the extra ``profiles``).
 """
 
+from gpuops.profiles.draft import DraftReport, Failure, FailureKind
 from gpuops.profiles.errors import (
     MissingOpProfile,
     OutdatedProfileError,
@@ -17,6 +18,9 @@ from gpuops.profiles.text import generate_yaml_from_profiles, read_profiles_from
 
 __all__ = [
     "ArrayMetadata",
+    "DraftReport",
+    "Failure",
+    "FailureKind",
     "ListProfile",
     "MissingOpProfile",
     "OpProfile",

@@ -64,6 +64,20 @@ def unsafe_generate_fake_kernels(profiles: Mapping[str, Set[OpProfile]]) -> Iter
     FakeArray(shape=(u0,), dtype=float64, device='cpu')
     >>> double.undo()
     """
+    with overridden(profiles, stacklevel=5):
+        yield
+
+
+@contextmanager
+def overridden(
+    profiles: Mapping[str, Set[OpProfile]], stacklevel: int | None = None
+) -> Iterator[None]:
+    """As `unsafe_generate_fake_kernels`; it warns only if it is told of whom.
+
+    Args:
+        profiles: as `record_op_profiles` gives them.
+        stacklevel: of the warning; None for none.
+    """
     known = checked_profiles(profiles)
     made: dict[Operator, Callable[..., Any]] = {}
     for name, options in known.items():
@@ -74,13 +88,15 @@ def unsafe_generate_fake_kernels(profiles: Mapping[str, Set[OpProfile]]) -> Iter
         made[operator] = _fake_of(operator, options)
     outer = overrides.get() or {}
     for operator in made:
-        if operator not in outer and operator not in _warned and has_fake(operator):
+        if stacklevel is None or operator in outer or operator in _warned:
+            continue
+        if has_fake(operator):
             _warned.add(operator)
             warnings.warn(
                 f"{operator.qualname} has a fake kernel, which recorded profiles override in "
                 "a block of unsafe_generate_fake_kernels",
                 ProfileWarning,
-                stacklevel=3,
+                stacklevel=stacklevel,
             )
     token = overrides.set({**outer, **made})
     try:

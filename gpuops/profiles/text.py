@@ -144,11 +144,14 @@ got a list
 
 
 def _fail(node: Any, key: str, problem: str) -> NoReturn:
-    # What is quoted from the file is cut: it may be of any length.
-    key = key if len(key) <= 60 else key[:57] + "..."
-    where = f", key {key!r}" if key else ""
-    problem = problem if len(problem) <= 400 else problem[:397] + "..."
-    raise ProfileError(f"profiles, line {node.start_mark.line + 1}{where}: {problem}")
+    where = f", key {_cut(key, 60)!r}" if key else ""
+    raise ProfileError(f"profiles, line {node.start_mark.line + 1}{where}: {_cut(problem, 400)}")
+
+
+def _cut(text: str, length: int) -> str:
+    """The text on one line and not too long: it may be quoted from any file."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def _parsed(text: str | bytes) -> Any:
@@ -179,12 +182,12 @@ def _parsed(text: str | bytes) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line = 1 if mark is None else mark.line + 1
-        problem = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise ProfileError(f"profiles, line {line}: not YAML: {problem}") from error
+        problem = getattr(error, "problem", None) or str(error)
+        raise ProfileError(f"profiles, line {line}: not YAML: {_cut(str(problem), 400)}") from error
     except Exception as error:
         # The parser lets errors of its own slip: of escapes that are no characters, of versions
         # with too many digits. For whoever reads a file all of them mean the same.
-        raise ProfileError(f"profiles, line 1: not YAML: {error}") from error
+        raise ProfileError(f"profiles, line 1: not YAML: {_cut(str(error), 400)}") from error
 
 
 _KINDS = {"mapping": "a mapping", "sequence": "a list", "scalar": "a scalar"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import warnings
 from contextlib import suppress
@@ -11,7 +13,7 @@ import pytest
 
 import gpuops
 from gpuops import FakeArray, FakeMode
-from gpuops.dispatch import observers
+from gpuops.dispatch import _quick_kernel, observers
 from gpuops.profiles import (
     ArrayMetadata,
     ListProfile,
@@ -111,6 +113,39 @@ def test_recorders_nest_and_calls_are_quick_again_afterwards(ops):
     assert set(outer) == {"profiled::scale", "profiled::parts"}
     assert set(inner) == {"profiled::scale"}
     assert observers.active == ()
+
+
+def test_calls_go_straight_to_the_kernel_unless_somebody_records(ops):
+    def kernel_of_calls():
+        operator = gpuops.registry.as_operator("profiled::scale")
+        return _quick_kernel(operator, "cpu")
+
+    before = kernel_of_calls()
+    with record_op_profiles():
+        assert kernel_of_calls() is None
+    assert before is kernel_of_calls() is not None
+
+
+def test_what_is_made_under_generated_fakes_is_not_remembered():
+    profiles = {"xp::sin": {OpProfile((F32,), ArrayMetadata(3, "int8", "cpu"))}}
+    mode = FakeMode()
+    x = FakeArray((3,), "float32")
+    with mode:
+        before = gpuops.xp.sin(x).shape
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ProfileWarning)
+            with unsafe_generate_fake_kernels(profiles):
+                assert gpuops.xp.sin(x).ndim == 3
+        assert gpuops.xp.sin(x).shape == before == (3,)
+
+
+def test_neither_profiles_nor_yaml_is_loaded_before_it_is_asked_for():
+    code = (
+        "import sys, gpuops; assert 'gpuops.profiles' not in sys.modules; "
+        "gpuops.profiles; assert 'yaml' not in sys.modules; "
+        "gpuops.profiles.generate_yaml_from_profiles({}); assert 'yaml' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_call_that_fails_is_not_recorded(ops):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from operator import index
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gpuops.devices import Device
-from gpuops.errors import TraceError, caller_location
 from gpuops.symbols import product
-from gpuops.symbols.env import line_text
 from gpuops.transforms.array_methods import ArrayMethods, xp
 from gpuops.transforms.trace.nodes import ArrayMeta
 
@@ -101,42 +102,45 @@ class TracingArray(ArrayMethods):
 
     # -- what would need data ----------------------------------------------------------------------
 
-    def __bool__(self) -> NoReturn:
-        _refuse(self, "branches on the data of an array")
+    # Refused, except in a draft: see `Tracer.reveal`.
 
-    def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> NoReturn:
-        _refuse(self, "makes a NumPy array")
+    def __bool__(self) -> bool:
+        return bool(self.tracer.reveal(self, "branches on the data of an array"))
 
-    def __int__(self) -> NoReturn:
-        _refuse(self, "makes an int")
+    def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> Any:
+        found = self.tracer.reveal(self, "makes a NumPy array")
+        return np.array(found, dtype=dtype, copy=copy)
 
-    def __float__(self) -> NoReturn:
-        _refuse(self, "makes a float")
+    def __int__(self) -> int:
+        return int(self.tracer.reveal(self, "makes an int"))
 
-    def __complex__(self) -> NoReturn:
-        _refuse(self, "makes a complex")
+    def __float__(self) -> float:
+        return float(self.tracer.reveal(self, "makes a float"))
 
-    def __index__(self) -> NoReturn:
-        _refuse(self, "makes an index or a size")
+    def __complex__(self) -> complex:
+        return complex(self.tracer.reveal(self, "makes a complex"))
 
-    def __contains__(self, item: object) -> NoReturn:
-        _refuse(self, "asks what is in the data of an array")
+    def __index__(self) -> int:
+        return index(self.tracer.reveal(self, "makes an index or a size"))
 
-    def __dlpack__(self, **kwargs: Any) -> NoReturn:
-        _refuse(self, "exports the data of an array")
+    def __contains__(self, item: object) -> bool:
+        return item in self.tracer.reveal(self, "asks what is in the data of an array")
 
-    __dlpack_device__ = __dlpack__
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self.tracer.reveal(self, "exports the data of an array").__dlpack__(**kwargs)
 
-    def item(self, *args: Any) -> NoReturn:
-        """Not while tracing: a number would be fixed in the graph."""
-        _refuse(self, "makes a number")
+    def __dlpack_device__(self) -> Any:
+        found = self.tracer.reveal(self, "exports the data of an array")
+        return found.__dlpack_device__()
 
-    tolist = tobytes = item
+    def item(self, *args: Any) -> Any:
+        """A number of the array: not while tracing, for it would be fixed in the graph."""
+        return self.tracer.reveal(self, "makes a number").item(*args)
 
+    def tolist(self) -> Any:
+        """The data as nested lists: not while tracing."""
+        return self.tracer.reveal(self, "makes a number").tolist()
 
-def _refuse(array: TracingArray, what: str) -> NoReturn:
-    location = caller_location()
-    raise TraceError(
-        f"the traced function {what} at {location}{line_text(location)}. The graph would hold for "
-        f"these data only; the array is {array!r}"
-    )
+    def tobytes(self, order: Any = "C") -> Any:
+        """The data as bytes: not while tracing."""
+        return self.tracer.reveal(self, "makes a number").tobytes(order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -19,6 +20,7 @@ from gpuops.registry import Operator, registry
 from gpuops.symbols import ShapeEnv, SymInt, is_symbolic, known_equal, product
 from gpuops.symbols._sympy import sympy
 from gpuops.symbols.algebra import evaluate
+from gpuops.symbols.env import line_text
 from gpuops.transforms.fake import FakeArray, FakeMode
 from gpuops.transforms.levels import LEVEL, begin, register_nested
 from gpuops.transforms.trace.array import TracingArray
@@ -32,8 +34,11 @@ __all__ = ["MODES", "Tracer", "trace"]
 
 MODES = ("real", "fake", "symbolic")
 
+# Modes of packages above this one, which it may not import: the function that a mode's `trace` is.
+_ELSEWHERE = {"draft": ("gpuops.profiles.draft", "trace_draft")}
 
-def trace(fn: Callable[..., Any], tracing_mode: str = "real") -> Callable[..., Graph]:
+
+def trace(fn: Callable[..., Any], tracing_mode: str = "real") -> Callable[..., Any]:
     """Record the operator calls that a function makes.
 
     Args:
@@ -42,7 +47,9 @@ def trace(fn: Callable[..., Any], tracing_mode: str = "real") -> Callable[..., G
         tracing_mode: ``"real"`` runs the kernels, also those that write to an argument;
             ``"fake"`` runs fakes of the arguments, and no kernel; ``"symbolic"`` does so with
             symbols for the sizes, so that the graph holds for other sizes too. What the function
-            asks of the sizes becomes a condition that the graph checks.
+            asks of the sizes becomes a condition that the graph checks; ``"draft"`` runs the
+            kernels, and the function returns the graph together with a report of what keeps it
+            from being traced symbolically (`gpuops.profiles.draft.DraftReport`).
 
     Returns:
         A function of the same arguments that returns the `Graph`.
@@ -69,9 +76,14 @@ def trace(fn: Callable[..., Any], tracing_mode: str = "real") -> Callable[..., G
     array([0., 4.])
     >>> double.undo()
     """
+    if tracing_mode in _ELSEWHERE:
+        module, name = _ELSEWHERE[tracing_mode]
+        made: Callable[..., Any] = getattr(importlib.import_module(module), name)(fn)
+        return made
     if tracing_mode not in MODES:
         raise ArgumentError(
-            f"trace: tracing_mode must be 'real', 'fake' or 'symbolic', got {tracing_mode!r}"
+            "trace: tracing_mode must be 'real', 'fake', 'symbolic' or 'draft', "
+            f"got {tracing_mode!r}"
         )
 
     def traced(*args: Any) -> Graph:
@@ -219,7 +231,7 @@ class Tracer:
         )
         token = ambient.set(self.outer if self.mode is None else self.mode)
         try:
-            out = operator.call(*values, **keywords)
+            out = self.run_call(operator, values, keywords)
         finally:
             ambient.reset(token)
         self.nodes.append(node)
@@ -232,6 +244,22 @@ class Tracer:
             node.outputs = tuple(map(ArrayMeta.of, arrays))
             return tuple(arrays) if operator.schema.returns_tuple else arrays[0]
         return self._wrap(node, out, known)
+
+    def run_call(self, operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Run an operator on what it is traced with; a draft looks at what comes back."""
+        return operator.call(*args, **kwargs)
+
+    def reveal(self, array: TracingArray, what: str) -> Any:
+        """The array for somebody who wants its data: refused, except in a draft.
+
+        Raises:
+            TraceError: it says where.
+        """
+        location = caller_location()
+        raise TraceError(
+            f"the traced function {what} at {location}{line_text(location)}. The graph would hold "
+            f"for these data only; the array is {array!r}"
+        )
 
     def _value(self, operator: Operator, leaf: Any, known: dict[int, TracingArray]) -> Any:
         """An argument as the operator gets it; `known` remembers which arrays are being traced."""
