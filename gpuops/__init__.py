@@ -100,6 +100,7 @@ if TYPE_CHECKING:
         value_and_grad,
         vjp,
     )
+    from gpuops.opchecks import opcheck as opcheck
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
     from gpuops.transforms.trace import Graph, trace
     from gpuops.transforms.vmap import vmap
@@ -117,6 +118,7 @@ _LAZY = {
     "cuda": "gpuops.cuda",
     "external_objects": "gpuops.external_objects",
     "get_ctx": "gpuops.transforms.fake",
+    "opcheck": "gpuops.opchecks",
     "grad": "gpuops.transforms.autograd",
     "gradcheck": "gpuops.transforms.autograd",
     "gradgradcheck": "gpuops.transforms.autograd",
@@ -234,6 +236,7 @@ __all__ = [
     "load_packs",
     "make_opaque",
     "no_grad",
+    "opcheck",
     "operators",
     "ops",
     "parse_schema",
