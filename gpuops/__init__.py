@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from gpuops import random as random
     from gpuops import xp as xp
     from gpuops.cuda.transfer import asarray as asarray
+    from gpuops.opchecks import opcheck as opcheck
     from gpuops.transforms.autograd import (
         DiffArray,
         GradcheckError,
@@ -100,7 +101,6 @@ if TYPE_CHECKING:
         value_and_grad,
         vjp,
     )
-    from gpuops.opchecks import opcheck as opcheck
     from gpuops.transforms.fake import FakeArray, FakeMode, get_ctx
     from gpuops.transforms.trace import Graph, trace
     from gpuops.transforms.vmap import vmap

@@ -1,4 +1,4 @@
-"""`opcheck` itself: binds the sample, runs the checks that were asked for, collects the verdicts."""
+"""`opcheck` itself: binds the sample, runs the checks, collects the verdicts."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from gpuops.devices import array_kind, device_of
@@ -26,7 +27,7 @@ def check(subject: Subject) -> None:
     """
     for before, _, result in accepted(subject):
         mode = FakeMode()
-        fakes = subject.map(before, lambda parameter, array, m=mode: m.from_array(array))
+        fakes = subject.map(before, partial(_faked, mode))
         try:
             with mode:
                 out = subject.call(fakes)
@@ -38,6 +39,10 @@ def check(subject: Subject) -> None:
                 before,
             ) from error
         _compare(subject, before, result, out, mode)
+
+
+def _faked(mode: FakeMode, parameter: Any, array: Any) -> FakeArray:
+    return mode.from_array(array)
 
 
 def _fail(subject: Subject, problem: str, values: list[Any]) -> Failure:
@@ -71,14 +76,25 @@ def _compare(subject: Subject, before: list[Any], result: Any, out: Any, mode: F
                 subject, f"the fake returns one array as {seen[id(claimed)]} and {name}", before
             )
         seen[id(claimed)] = name
-        for what, problem in (
-            ("shape", _shapes(actual.shape, claimed.shape, mode, sizes)),
-            ("dtype", _plain(actual.dtype, claimed.dtype)),
-            ("device", _plain(device_of(actual), claimed.device)),
-            ("strides", _strides(actual, claimed)),
-        ):
-            if problem:
-                raise _fail(subject, f"the {what} of {name} is {problem}", before)
+        problem = _difference(actual, claimed, mode, sizes)
+        if problem:
+            what, text = problem
+            raise _fail(subject, f"the {what} of {name} {text}", before)
+
+
+def _difference(
+    actual: Any, claimed: FakeArray, mode: FakeMode, sizes: dict[str, int]
+) -> tuple[str, str] | None:
+    """What differs first, and how."""
+    if problem := _shapes(actual.shape, claimed.shape, mode, sizes):
+        return "shape", f"is {problem}"
+    if problem := _plain(actual.dtype, claimed.dtype):
+        return "dtype", f"is {problem}"
+    if problem := _plain(device_of(actual), claimed.device):
+        return "device", f"is {problem}"
+    if problem := _strides(actual, claimed):
+        return "strides", f"are {problem}"
+    return None
 
 
 def _plain(actual: Any, claimed: Any) -> str | None:

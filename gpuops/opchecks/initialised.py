@@ -70,7 +70,7 @@ def _poisoned(subject: Subject, pattern: int) -> Iterator[None]:
         return made
 
     replaced = {np.empty: filled(np.empty), np.empty_like: filled(np.empty_like)}
-    patches = [mock.patch.object(np, old.__name__, new) for old, new in replaced.items()]
+    patches: list[Any] = [mock.patch.object(np, old.__name__, new) for old, new in replaced.items()]
     # A kernel's module may hold the functions under names of its own.
     for table in _modules_of(subject):
         for name, value in list(table.items()):
