@@ -85,7 +85,8 @@ def _with_noise(subject: Subject, values: list[Any]) -> list[Any]:
     def moved(parameter: Any, array: Any) -> Any:
         if array.dtype.kind not in "fc":
             return array
-        return array + random.uniform(0.001, 0.01, array.shape) * random.choice([-1, 1])
+        noise = random.uniform(0.001, 0.01, array.shape) * random.choice([-1, 1])
+        return np.asarray(array + noise)
 
     return subject.map(values, moved)
 
@@ -108,10 +109,9 @@ def _replaced(values: list[Any], old: list[Any], new: tuple[Any, ...]) -> list[A
     table = {id(array): other for array, other in zip(old, new, strict=True)}
 
     def one(value: Any) -> Any:
-        return (
-            [one(item) for item in value]
-            if isinstance(value, list)
-            else table.get(id(value), value)
-        )
+        if isinstance(value, list):
+            return [one(item) for item in value]
+        # A state that a call moves on has to be the same for each of them.
+        return table[id(value)] if id(value) in table else copied([value])[0]
 
     return [one(value) for value in values]

@@ -1,4 +1,4 @@
-"""`test_schema`: the kernel does to its arguments what the schema says, and returns fresh arrays."""
+"""`test_schema`: the kernel writes where the schema says, and returns fresh arrays."""
 
 from __future__ import annotations
 

@@ -148,10 +148,6 @@ def _argwhere(x: Any) -> Any:
     return np.array(np.argwhere(x), order="C")
 
 
-def _first(x: Any) -> Any:
-    return x.new_empty(x.shape if x.flags.c_contiguous else x.shape)
-
-
 def _w(
     name: str,
     check: str,
@@ -353,7 +349,7 @@ WRONG = [
         schema=PAIR,
     ),
     _fakes("fake_reads_data", "needs data", lambda x: x.new_empty((int(x.sum()),))),
-    _fakes("fake_branches_on_data", "data", lambda x: like(x) if (x > 0).all() else like(x)),
+    _fakes("fake_branches_on_data", "data", lambda x: like(x) if (x > 0).all() else None),
     _fakes("fake_real_array", "real array", lambda x: np.zeros(x.shape)),
     _fakes("fake_none", "returned None", lambda x: None),
     _fakes("fake_raises", "ZeroDivisionError", lambda x: 1 / 0),
