@@ -70,12 +70,12 @@ from gpuops.op import (
     register_autograd,
     register_fake,
     register_kernel,
-    register_vmap,
 )
 from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaque_type
 from gpuops.packs import load_packs
 from gpuops.payload import OpaqueObject, get_payload, make_opaque, set_payload
 from gpuops.registry import Operator, Registration, fallthrough_kernel
+from gpuops.rules import register_autocast, register_vmap
 from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
 from gpuops.symbols import SymInt
@@ -85,10 +85,12 @@ from gpuops.versions import array_version
 if TYPE_CHECKING:
     from gpuops import cuda as cuda
     from gpuops import external_objects as external_objects
+    from gpuops import profiles as profiles
     from gpuops import random as random
     from gpuops import xp as xp
     from gpuops.cuda.transfer import asarray as asarray
     from gpuops.opchecks import opcheck as opcheck
+    from gpuops.transforms.autocast import autocast
     from gpuops.transforms.autograd import (
         DiffArray,
         GradcheckError,
@@ -115,6 +117,7 @@ _LAZY = {
     "GradcheckError": "gpuops.transforms.autograd",
     "Graph": "gpuops.transforms.trace",
     "asarray": "gpuops.cuda.transfer",
+    "autocast": "gpuops.transforms.autocast",
     "cuda": "gpuops.cuda",
     "external_objects": "gpuops.external_objects",
     "get_ctx": "gpuops.transforms.fake",
@@ -124,6 +127,7 @@ _LAZY = {
     "gradgradcheck": "gpuops.transforms.autograd",
     "jacrev": "gpuops.transforms.autograd",
     "no_grad": "gpuops.transforms.autograd",
+    "profiles": "gpuops.profiles",
     "random": "gpuops.random",
     "stop_gradient": "gpuops.transforms.autograd",
     "trace": "gpuops.transforms.trace",
@@ -214,6 +218,7 @@ __all__ = [
     "VmapInfo",
     "array_version",
     "asarray",
+    "autocast",
     "cuda",
     "custom_op",
     "debug",
@@ -240,8 +245,10 @@ __all__ = [
     "operators",
     "ops",
     "parse_schema",
+    "profiles",
     "random",
     "register_autograd",
+    "register_autocast",
     "register_effect",
     "register_fake",
     "register_kernel",

@@ -43,10 +43,13 @@ from gpuops.symbols import is_symbolic
 __all__ = [
     "Ambient",
     "Interpreter",
+    "Observer",
     "Wrapper",
     "ambient",
     "entered",
     "intercepted",
+    "observed",
+    "observers",
     "register_wrapper",
     "run_kernel",
     "switched_off",
@@ -127,6 +130,47 @@ def _count_entered(step: int) -> None:
             refresh_all()
 
 
+Observer = Callable[[Operator, Sequence[Any]], Callable[[Any], None]]
+"""Is told of a call's arguments, in schema order, and returns what is told of its result."""
+
+
+class _Observers:
+    """Who is told of the calls of all threads; while there is one, no call is quick."""
+
+    active: tuple[Observer, ...] = ()
+
+    def begin(self, operator: Operator, values: Sequence[Any]) -> Callable[[Any], None]:
+        """Tell all of a call that begins; what is returned tells them of its result."""
+        ends = [observer(operator, values) for observer in self.active]
+
+        def end(out: Any) -> None:
+            for each in ends:
+                each(out)
+
+        return end
+
+
+observers = _Observers()
+
+
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Tell `observer` of every call of a real or a fake kernel in the block, in all threads."""
+    with registry.lock:
+        observers.active = (*observers.active, observer)
+        if len(observers.active) == 1:
+            refresh_all()
+    try:
+        yield
+    finally:
+        with registry.lock:
+            rest = list(observers.active)
+            rest.remove(observer)
+            observers.active = tuple(rest)
+            if not rest:
+                refresh_all()
+
+
 def register_wrapper(cls: type, interpreter: Interpreter, level: int) -> Registration:
     """Let `interpreter` take every call that has an array of exact type `cls` and no higher one.
 
@@ -203,7 +247,7 @@ def _find_kernel(
 
 def _quick_kernel(operator: Operator, device_type: str | None) -> Callable[..., Any] | None:
     """The kernel's function if calls may go straight to it, without a look at anything else."""
-    if operator.switched_off or checks.state.contexts or _Entered.count:
+    if operator.switched_off or checks.state.contexts or _Entered.count or observers.active:
         return None
     kernel = operator.effective_kernel(device_type)
     return None if kernel is None else kernel.value
@@ -398,12 +442,15 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
     function, place = chosen
     guard = _guard(arguments, device)
     inspection = Inspection(operator, arguments, place) if checks.enabled.get() else None
+    observed_end = observers.begin(operator, arguments.values) if observers.active else None
     with guard:
         out = function(*arguments.positional, **arguments.keywords)
     expected = None if device is None else device.type
     out = convert_outputs(operator, out, expected, tuple(arguments.values))
     if inspection is not None:
         inspection.finish(out)
+    if observed_end is not None:
+        observed_end(out)
     return out
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from gpuops.batching import register_vmap
+from gpuops.casting import register_autocast
 from gpuops.devices import check_device_type
 from gpuops.errors import (
     Location,
@@ -219,6 +220,13 @@ class Library:
         """Register the gradient of an operator of the namespace; see `gpuops.register_autograd`."""
         operator = self._resolve(op)
         return self.own(register_autograd(operator, backward, setup_context=setup_context))
+
+    def register_autocast(
+        self, op: str | Operator | Callable[..., Any], device_type: str, cast_inputs: Any
+    ) -> Registration:
+        """Register what an operator's arrays are cast to; see `gpuops.register_autocast`."""
+        operator = self._resolve(op)
+        return self.own(register_autocast(operator, device_type, cast_inputs))
 
     def register_vmap(
         self, op: str | Operator | Callable[..., Any], fn: Callable[..., Any]

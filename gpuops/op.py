@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from gpuops import batching, formulas, infer, register
+from gpuops import formulas, infer, register
 from gpuops.errors import (
     SchemaError,
     UsageError,
@@ -18,6 +18,7 @@ from gpuops.errors import (
 from gpuops.library import Library
 from gpuops.lookup import set_kernel_enabled
 from gpuops.registry import Operator, Registration, as_operator, registry
+from gpuops.rules import register_autocast, register_vmap
 from gpuops.schema import MISSING, Parameter, Schema, check_default, parse_qualname
 from gpuops.schema_parser import parse_schema
 from gpuops.tags import Tag
@@ -32,7 +33,6 @@ __all__ = [
     "register_autograd",
     "register_fake",
     "register_kernel",
-    "register_vmap",
 ]
 
 P = ParamSpec("P")
@@ -88,6 +88,9 @@ class CustomOp(Protocol[P, R_co]):
     def register_vmap(self, fn: F, /) -> F: ...
     def register_vmap(self, fn: Any = None, /) -> Any:
         """See `gpuops.register_vmap`."""
+
+    def register_autocast(self, device_type: str, cast_inputs: Any, /) -> Registration:
+        """See `gpuops.register_autocast`."""
 
     def set_kernel_enabled(
         self, device_type: str | None, enabled: bool = True
@@ -309,6 +312,7 @@ def _finish_call(operator: Operator, function: Callable[..., Any]) -> Callable[.
     call.register_fake = methods.register_fake
     call.register_autograd = methods.register_autograd
     call.register_vmap = methods.register_vmap
+    call.register_autocast = methods.register_autocast
     call.set_kernel_enabled = methods.set_kernel_enabled
     return operator.call
 
@@ -336,6 +340,10 @@ class _Methods:
         """Register the gradient formula; returns `backward`, for use as a decorator."""
         register_autograd(self.operator, backward, setup_context=setup_context)
         return backward
+
+    def register_autocast(self, device_type: str, cast_inputs: Any, /) -> Registration:
+        """Register the dtype that arrays are cast to within `gpuops.autocast`."""
+        return register_autocast(self.operator, device_type, cast_inputs)
 
     def register_vmap(self, fn: Any = None, /) -> Any:
         """Register the batching rule; returns the function, for use as a decorator."""
@@ -583,58 +591,6 @@ def register_autograd(
     if lib is not None:
         return lib.register_autograd(operator, backward, setup_context=setup_context)
     return formulas.register_autograd(operator, backward, setup_context=setup_context)
-
-
-def register_vmap(op: OpLike, func: Any = None, /, *, lib: Library | None = None) -> Any:
-    """Register the batching rule of an operator: how `gpuops.vmap` runs it for a whole batch.
-
-    Args:
-        op: the operator, or its name.
-        func: called as ``func(info, in_dims, *args, **kwargs)`` when `vmap` meets the operator with
-            at least one batched argument. `info` is a `VmapInfo`, `in_dims` has for each positional
-            argument the axis that the batch is along, or None where it has none (for a list of
-            arrays, a list of these). The arguments are whole batches. It returns ``(output,
-            out_dims)``: for each output where its batch axis is, or None for one that is the same
-            for every element; one int or None stands for all outputs. Without it, a decorator is
-            returned.
-        lib: the library that the registration lives in.
-
-    Returns:
-        A handle that undoes it; in decorator form the function. A second registration replaces the
-        first.
-
-    Raises:
-        OperatorNotFoundError: there is no such operator.
-        UsageError: `func` is not callable.
-        RegistrationError: it cannot take the operator's arguments behind ``info`` and ``in_dims``.
-
-    >>> import numpy as np, gpuops
-    >>> @gpuops.custom_op("demo_vmap::total", mutates_args=())
-    ... def total(x: gpuops.Array) -> gpuops.Array:
-    ...     return np.asarray(x.sum())
-    >>> @register_vmap(total)
-    ... def _(info, in_dims, x):
-    ...     axes = [axis for axis in range(x.ndim) if axis != in_dims[0]]
-    ...     return gpuops.xp.sum(x, axis=axes), 0
-    >>> gpuops.vmap(total)(np.ones((2, 3)))
-    array([3., 3.])
-    >>> total.undo()
-    """
-    operator = as_operator(op)
-
-    def add(function: Any) -> Registration:
-        if lib is not None:
-            return lib.register_vmap(operator, function)
-        return batching.register_vmap(operator, function)
-
-    if func is not None:
-        return add(func)
-
-    def decorate(function: F) -> F:
-        add(function)
-        return function
-
-    return decorate
 
 
 # -- looking up ------------------------------------------------------------------------------------

@@ -55,19 +55,20 @@ def test_info(capsys: Capture) -> None:
 
 def test_ops(capsys: Capture) -> None:
     rows = as_json(capsys, "ops")["operators"]
-    assert "gpuops_kernels::rms_norm" in {row["name"] for row in rows}
-    (row,) = as_json(capsys, "ops", "RMS_norm")["operators"]
-    assert row["schema"].startswith("gpuops_kernels::rms_norm(Array x")
+    assert "gpuops_kernels::random_bits" in {row["name"] for row in rows}
+    (row,) = as_json(capsys, "ops", "RANDOM_bits")["operators"]
+    assert row["schema"].startswith("gpuops_kernels::random_bits(")
     assert row["kernels"].keys() == {"default", "cpu", "cuda"}
-    assert "rms_norm/op.py:" in row["declared_at"]
-    status, out, _ = run(capsys, "ops", "rms_norm")
+    assert "random_bits/op.py:" in row["declared_at"]
+    status, out, _ = run(capsys, "ops", "random_bits")
     assert status == 0 and row["schema"] in out and row["kernels"]["cpu"] in out
 
 
 def test_bench_writes_what_it_measured(capsys: Capture, tmp_path: Path) -> None:
     out = tmp_path / "new" / "folder"
-    report = as_json(capsys, "bench", "silu", "--rounds", "1", "--device", "cpu", "--out", str(out))
-    assert {row["operator"] for row in report["throughput"]} == {"gpuops_kernels::silu_mul"}
+    options = ("--rounds", "1", "--device", "cpu", "--out", str(out))
+    report = as_json(capsys, "bench", "random_b", *options)
+    assert {row["operator"] for row in report["throughput"]} == {"gpuops_kernels::random_bits"}
     assert report["devices"] == ["cpu"] and report["rounds"] == 1
     assert all(row["kernel_ms"] > 0 and row["device"] == "cpu" for row in report["throughput"])
     assert report["calls"][0]["call"] == "1 array"
@@ -135,10 +136,10 @@ def test_a_broken_pack_is_reported_and_hides_nothing(
     capsys: Capture, ns: str, site: Path, text: str
 ) -> None:
     install(site, f"broken_{ns}", text)
-    found = as_json(capsys, "ops", "rms_norm")
+    found = as_json(capsys, "ops", "random_bits")
     assert len(found["operators"]) == 1 and list(found["broken_packs"]) == [f"broken_{ns}"]
-    status, out, err = run(capsys, "ops", "rms_norm")
-    assert status == 0 and "rms_norm" in out
+    status, out, err = run(capsys, "ops", "random_bits")
+    assert status == 0 and "random_bits" in out
     assert f"the pack broken_{ns} cannot be imported" in err
     assert as_json(capsys, "info")["packs"][f"broken_{ns}"]
     assert as_json(capsys, "bench", "softmax", "--rounds", "1")["packs"][f"broken_{ns}"]

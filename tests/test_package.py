@@ -75,7 +75,7 @@ def files(package: Path) -> set[str]:
         for path in package.rglob("*")
         if path.is_file()
         and "__pycache__" not in path.parts
-        and path.suffix in {".py", ".cu", ".cuh", ".txt", ".typed"}
+        and path.suffix in {".py", ".cu", ".cuh", ".txt", ".typed", ".yaml"}
         and not path.name.startswith("test_")
         and path.name != "torch_peer.py"
     }

@@ -84,13 +84,13 @@ def compare(name: str, case: Any, device: str) -> None:
             for i in range(3)
         ]
         found = vmap(function, tuple(dims), out_dims=0)(*(moved(x, device) for x in given))
-        if not isinstance(found, tuple):
-            found, expected = (found,), [(x,) for x in expected]
-        for got, parts in zip(found, zip(*expected, strict=True), strict=True):
+        several = isinstance(found, tuple)
+        for index, got in enumerate(found if several else (found,)):
             assert gpuops.device_of(got).type == device
+            each = [out[index] if several else out for out in expected]
             if device == "cuda":
-                got, parts = got.get(), [x.get() for x in parts]
-            wanted = np.stack(parts)
+                got, each = got.get(), [x.get() for x in each]
+            wanted = np.stack(each)
             assert (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
             rtol, atol = case.tolerances(got.dtype)
             np.testing.assert_allclose(got, wanted, rtol=rtol, atol=atol)
@@ -252,3 +252,29 @@ def test_a_random_operator_without_a_rule_loops(randomness: str) -> None:
 
 def test_random_operators_outside_of_a_vmap_are_not_affected() -> None:
     assert xp.sum(draw("uniform", None, RNGState(1))) > 0
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in (*RANDOM, "nonzero")])
+def test_nested_it_is_a_loop_in_a_loop(name: str) -> None:
+    cases = load_cases(f"gpuops_kernels::{name}").cases
+    case = next(c for c in cases if c.build(np.random.default_rng(5))[0][0].size in range(2, 200))
+    args, kwargs = case.build(np.random.default_rng(5))
+    places = leaves(args)
+    # The numbers that an element's mask is made of are not batched: they have shapes of their own.
+    fixed = 1 if name == "dropout_apply" else len(places)
+    arrays = [batch_of(batch_of(args[index], 0), 1) for index, _ in places[:fixed]]
+
+    def function(*given: Any) -> Any:
+        return operator(name)(*with_arrays(args, places[:fixed], given), **kwargs)
+
+    found = vmap(vmap(function), 1)(*arrays)
+    for i in range(3):
+        for j in range(3):
+            one = function(*(x[j, i] for x in arrays))
+            for got, wanted in zip(
+                found if isinstance(found, tuple) else (found,),
+                one if isinstance(one, tuple) else (one,),
+                strict=True,
+            ):
+                rtol, atol = case.tolerances(wanted.dtype)
+                np.testing.assert_allclose(got[i, j], wanted, rtol=rtol, atol=atol)

@@ -64,11 +64,10 @@ def test_batched_it_is_a_loop_over_the_elements(name: str) -> None:
             assert_same(gpuops.vmap(function, dims)(*given), expected)
 
 
-@pytest.mark.parametrize("name", sorted(SAMPLES))
+# What these return differs in shape from element to element, or is not defined.
+@pytest.mark.parametrize("name", sorted(SAMPLES.keys() - {*RAGGED, "empty_like", "unique_values"}))
 def test_nested_it_is_a_loop_in_a_loop(name: str) -> None:
     function, arrays = caller(name)
-    if name in (*RAGGED, "empty_like", "unique_values"):
-        pytest.skip("what it returns differs in shape from element to element, or is not defined")
     with np.errstate(all="ignore"):
         twice = [batched(batched(x, 0, 2), 1) for x in arrays]
         expected = run_loop(

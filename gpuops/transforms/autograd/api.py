@@ -344,8 +344,13 @@ def _on_device_of(like: Any, array: np.ndarray) -> Any:
 def _scalar(fn: Callable[..., Any], run: _Run) -> DiffArray | None:
     """The scalar to differentiate; None if it depends on no argument."""
     outputs = run.outputs
-    what = describe(run.results) if len(outputs) != 1 else describe(run._result(outputs[0]))
     single = len(outputs) == 1 and run.structure.is_leaf()
+    # The usual case, without making the text for an error.
+    if single and run.is_own(outputs[0]):
+        usual: DiffArray = outputs[0]
+        if usual.shape == () and usual.dtype.kind == "f":
+            return usual
+    what = describe(run._result(outputs[0]) if single else run.results)
     if not single or not (_is_array(outputs[0]) or isinstance(outputs[0], (float, np.floating))):
         raise GradientError(f"grad: {_of(fn)} must return a scalar (a 0-d array), got {what}")
     output = outputs[0]

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["DiffArray"]
 
 
+def _becoming(name: str) -> Any:
+    def in_place(self: DiffArray, other: Any) -> DiffArray:
+        return self._become(name, other)
+
+    return in_place
+
+
 class DiffArray(ArrayMethods):
     """What a differentiated function gets for an array; `gpuops.grad` and its kin make them.
 
@@ -57,7 +64,7 @@ class DiffArray(ArrayMethods):
     def device(self) -> Device:
         """The `Device`."""
         found = device_of(self.value)
-        return self.value.device if found is None else found  # type: ignore[no-any-return]
+        return self.value.device if found is None else found
 
     @property
     def strides(self) -> tuple[Any, ...]:
@@ -117,23 +124,12 @@ class DiffArray(ArrayMethods):
         self.value, self.node, self.index = out.value, out.node, out.index
         return self
 
-    def __iadd__(self, other: Any) -> DiffArray:
-        return self._become("add", other)
-
-    def __isub__(self, other: Any) -> DiffArray:
-        return self._become("subtract", other)
-
-    def __imul__(self, other: Any) -> DiffArray:
-        return self._become("multiply", other)
-
-    def __itruediv__(self, other: Any) -> DiffArray:
-        return self._become("divide", other)
-
-    def __ipow__(self, other: Any) -> DiffArray:
-        return self._become("pow", other)
-
-    def __imatmul__(self, other: Any) -> DiffArray:
-        return self._become("matmul", other)
+    __iadd__ = _becoming("add")
+    __isub__ = _becoming("subtract")
+    __imul__ = _becoming("multiply")
+    __itruediv__ = _becoming("divide")
+    __ipow__ = _becoming("pow")
+    __imatmul__ = _becoming("matmul")
 
     # -- data --------------------------------------------------------------------------------------
 

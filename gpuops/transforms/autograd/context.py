@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from gpuops import versions
 from gpuops.devices import array_kind
@@ -48,11 +48,12 @@ class Context:
         Raises:
             GradientError: the graph was freed by an earlier pass, or an array was written to.
         """
-        if self._saved is None:
+        saved = self._saved
+        if saved is None:
             raise_freed(self._operator)
-        if self._saved and versions.clock[0] != self._time:
-            check_unchanged(self._operator, self._saved, self._time)
-        return self._saved
+        if saved and versions.clock[0] != self._time:
+            check_unchanged(self._operator, saved, self._time)
+        return saved
 
     def mark_non_differentiable(self, *outputs: Any) -> None:
         """Let outputs be constants, as outputs of integers always are.
@@ -74,7 +75,7 @@ class Context:
         self._saved = None
 
 
-def raise_freed(operator: Operator) -> Any:
+def raise_freed(operator: Operator) -> NoReturn:
     """Say that what a call kept is gone.
 
     Raises:

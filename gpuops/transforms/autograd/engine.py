@@ -55,11 +55,10 @@ def run_backward(roots: Iterable[tuple[Node, int, Any]], *, retain: bool) -> dic
             if gradient is not None:
                 meta = parent.metas[index]
                 assert meta is not None and node.operator is not None
-                if not (
-                    type(gradient) is meta[2]
-                    and gradient.dtype == meta[1]
-                    and gradient.shape == meta[0]
-                ):
+                shape, dtype, cls, _ = meta
+                # As for the usual arrays of the usual dtype: `fit` would find nothing to do.
+                array: Any = gradient
+                if not (type(array) is cls and array.dtype == dtype and array.shape == shape):
                     gradient = fit(gradient, meta, node.operator, slot)
                 add(parent, index, gradient)
         if not retain:

@@ -40,6 +40,7 @@ class FormulaNode(Node):
         self.edges = edges
         self.formula = formula
         self.ctx: Context | None = None
+        self.outputs: tuple[Meta | None, ...] = ()
         self.lengths: tuple[int | None, ...] | None = None
         self.given: list[Any] | None = None
 
@@ -52,7 +53,7 @@ class FormulaNode(Node):
         ctx, operator = self.ctx, self.operator
         assert operator is not None
         if ctx is None:
-            return [raise_freed(operator)]
+            raise_freed(operator)
         # Of a single output there is a gradient, or the call would not be reached.
         if len(gradients) > 1 and ctx._materialize:
             gradients = [
@@ -70,7 +71,7 @@ class FormulaNode(Node):
             if type(key) is str:
                 names = [parameter.name for parameter in operator.schema.keyword_only]
                 key = positional + names.index(key)
-            value = values[key] if key < len(values) else None
+            value: Any = values[key] if key < len(values) else None
             found.append(value if index is None else value[index])
         return found
 
@@ -118,6 +119,9 @@ def apply_formula(
     plan = operator.memo["autograd"]
     if len(edges) == len(plan.arrays) and plan.is_plain:
         needs: tuple[Any, ...] = plan.all_needed
+    elif plan.is_plain:
+        slots = [slot for slot, _, _ in edges]
+        needs = tuple([position in slots for position in range(len(values))])
     else:
         needs = _needs(operator, edges, values, kwargs)
     ctx = node.ctx = Context(operator, needs)

@@ -12,7 +12,7 @@ from gpuops.transforms.autograd.context import check_unchanged, raise_freed
 
 __all__ = ["Edge", "Leaf", "Meta", "Missing", "Node", "Pulled", "next_serial"]
 
-Meta: TypeAlias = "tuple[tuple[Any, ...], Any, type, Any]"
+Meta: TypeAlias = "tuple[tuple[Any, ...], Any, Any, Any]"
 """Of an output: shape, dtype, type, and the array itself where zeros like it need it.
 
 A plain tuple, because each call makes one.
@@ -147,7 +147,7 @@ class Pulled(Node):
         assert self.operator is not None
         pulls = self.pulls
         if pulls is None:
-            return [raise_freed(self.operator)]
+            raise_freed(self.operator)
         if versions.clock[0] != self.time:
             for pull in pulls:
                 if pull is not None:

@@ -297,9 +297,10 @@ class Tape:
         """Run an operator within `no_grad`."""
         out = operator.call(*values, **passed)
         for slot in plan.mutated:
-            given, value = (
-                (args[slot], values[slot]) if type(slot) is int else (kwargs[slot], passed[slot])
-            )
+            if isinstance(slot, int):
+                given, value = args[slot], values[slot]
+            else:
+                given, value = kwargs[slot], passed[slot]
             if out is value:
                 return given
         return out
@@ -326,7 +327,7 @@ class Tape:
             )
         written: list[DiffArray] = []
         for slot in plan.mutated:
-            arg = args[slot] if type(slot) is int else kwargs[slot]
+            arg = args[slot] if isinstance(slot, int) else kwargs[slot]
             for item in arg if type(arg) is list else (arg,):
                 if type(item) is DiffArray and item.transform is self:
                     self.check_may_change(item, operator.qualname)

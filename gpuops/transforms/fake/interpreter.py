@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, NoReturn
 
 import numpy as np
 
 from gpuops.conventions import returned_arguments
-from gpuops.dispatch import ambient, intercepted, register_wrapper
+from gpuops.dispatch import ambient, intercepted, observers, register_wrapper
 from gpuops.errors import DeviceError, FakeMixError, NoFakeError, describe
 from gpuops.opaque import opaque_kind
 from gpuops.opaque_fakes import fake_of
@@ -20,16 +21,27 @@ from gpuops.transforms.fake.gufunc import gufunc_fake
 from gpuops.transforms.fake.outputs import check_outputs, name_dynamic_sizes
 from gpuops.transforms.fake.remembered import key_of, remember
 
-__all__ = ["interpret"]
+__all__ = ["has_fake", "interpret", "overrides"]
+
+overrides: ContextVar[Mapping[Operator, Callable[..., Any]] | None] = ContextVar(
+    "gpuops_fake_overrides", default=None
+)
+"""Fake kernels that stand in for the registered ones in this thread or task; None: there are none.
+
+What fakes return meanwhile is not remembered: it may depend on them.
+"""
 
 
-def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+def interpret(
+    operator: Operator, args: Sequence[Any], kwargs: dict[str, Any], told: bool = False
+) -> Any:
     """Run the fake kernel of an operator.
 
     Args:
         operator: the operator.
         args: its positional arguments, converted, in schema order.
         kwargs: its keyword-only ones.
+        told: whether observers have been told of the call.
 
     Raises:
         FakeMixError: real arrays, or fakes of several modes, are among the arguments.
@@ -37,6 +49,11 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
         NoFakeError: the operator has no fake kernel.
         ReturnError, AliasError: the fake returned something else than the operator declares.
     """
+    if observers.active and not told:
+        end = observers.begin(operator, (*args, *kwargs.values()))
+        out = interpret(operator, args, kwargs, True)
+        end(out)
+        return out
     plan = operator.memo.get("fake")
     if plan is None:
         plan = operator.memo["fake"] = _Plan(operator)
@@ -46,7 +63,7 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
         if type(value) is not FakeArray:
             if value is None:
                 continue
-            return interpret(operator, *_with_numbers(operator, args, kwargs))
+            return interpret(operator, *_with_numbers(operator, args, kwargs), told)
         if value._device is not device:
             if device is not None:
                 _fail_devices(operator, args, kwargs)
@@ -62,6 +79,9 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
     entry = registry.rule(operator, FAKE)
     fake = plan.own if entry is None else entry.value
     remembered = getattr(fake, "remembered", None)
+    others = overrides.get()
+    if others is not None:
+        fake, remembered = others.get(operator, fake), None
     if remembered is None or device is None:
         return _run(operator, plan, fake, mode, args, kwargs, arrays)
     key = key_of((*args, *kwargs.values()) if kwargs else args)
@@ -78,6 +98,17 @@ def interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -
     if type(out) is FakeArray and out._device is device:
         remember(remembered, key, out, arrays)
     return out
+
+
+def has_fake(operator: Operator) -> bool:
+    """Whether an operator can be called with fakes: by a rule, its schema or its signature."""
+    plan = operator.memo.get("fake")
+    if plan is None:
+        plan = operator.memo["fake"] = _Plan(operator)
+    if registry.rule(operator, FAKE) is not None or plan.own is not None:
+        return True
+    kernel = operator.kernel(None) if operator.kind == "define" else None
+    return kernel is not None and not kernel.is_fallthrough
 
 
 def _run(

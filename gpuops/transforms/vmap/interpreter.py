@@ -100,6 +100,9 @@ class Batching:
                 rule = self._own_rule(operator, plan) if entry is None else entry.value
                 result = rule(self.info, tuple(dims), *values, **kwargs)
                 return wrap_outputs(self, operator, result, entry)
+            except Exception as error:
+                self._note(error, operator, dims)
+                raise
             finally:
                 ambient.reset(token)
         return self._interpret(operator, plan, args, kwargs)
@@ -144,11 +147,23 @@ class Batching:
             rule = self._own_rule(operator, plan) if entry is None else entry.value
             result = rule(info, tuple(dims), *values, **named)
             out = wrap_outputs(self, operator, result, entry)
+        except Exception as error:
+            self._note(error, operator, dims)
+            raise
         finally:
             ambient.reset(token)
         if plan.returned:
             return plan.return_arguments(args, kwargs)
         return out
+
+    def _note(self, error: Exception, operator: Operator, dims: Sequence[Any]) -> None:
+        """Say of an error that its axes and sizes may be those of the batch."""
+        if _has_batch(list(dims)) and not isinstance(error, VmapError):
+            error.add_note(
+                f"in {self.where}: {operator.qualname} ran for a batch of {self.info.batch_size}, "
+                f"along the axes {tuple(dims)} of its arguments; axes and sizes in the message may "
+                "be those of the batch"
+            )
 
     def _keywords(
         self, plan: _Plan, kwargs: dict[str, Any]

@@ -21,9 +21,8 @@ __all__ = ["loop", "warn_of_loop"]
 
 def warn_of_loop(operator: Operator, batch_size: Any) -> None:
     """Warn, once per operator, that its batches are slow."""
-    if operator.memo.setdefault("vmap_warned", False):
+    if "vmap_warned" in operator.memo:
         return
-    operator.memo["vmap_warned"] = True
     warnings.warn(
         f"{operator.qualname} has no batching rule, so that vmap runs it {batch_size} times, once "
         f"per element. Register one with register_vmap({operator.qualname!r}, ...). "
@@ -31,6 +30,8 @@ def warn_of_loop(operator: Operator, batch_size: Any) -> None:
         PerformanceWarning,
         stacklevel=_user_stacklevel(),
     )
+    # Behind it: where warnings are errors, each call is one.
+    operator.memo["vmap_warned"] = True
 
 
 def _user_stacklevel() -> int:

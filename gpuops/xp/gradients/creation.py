@@ -21,7 +21,7 @@ gradients("triu", x=lambda g, k: xp.triu(g, k))
 
 
 def _meshgrid(g: Any, arrays_shapes: Any, indexing: str) -> Any:
-    found = []
+    found: list[Any] = []
     number = len(arrays_shapes)
     for index, (gradient, shape) in enumerate(zip(g, arrays_shapes, strict=True)):
         if gradient is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuops_kernels._dense import aligned
 from gpuops_kernels.linear.op import check
 
 __all__ = ["run"]
@@ -17,8 +18,8 @@ def run(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, handle: Any)
     check(x, weight, bias)
     wide = np.float32 if x.dtype == np.float16 else x.dtype
     # One product of two matrices, however many axes there are: NumPy would make one for each.
-    rows = np.require(x, wide, "A").reshape(prod(x.shape[:-1]), x.shape[-1])
-    weights = np.require(weight, wide, "A")
+    rows = aligned(x, wide).reshape(prod(x.shape[:-1]), x.shape[-1])
+    weights = aligned(weight, wide)
     out = np.empty((rows.shape[0], weight.shape[0]), wide)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         np.matmul(rows, weights.T, out=out)

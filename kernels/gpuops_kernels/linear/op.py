@@ -124,14 +124,17 @@ def _keep(ctx: Any, inputs: Any, output: Any) -> None:
 def _backward(ctx: Any, grad: Any) -> Any:
     x, weight = ctx.saved_arrays
     xp = gpuops.xp
-    rows = math.prod(ctx.shape[:-1])
-    flat = xp.reshape(grad, (rows, grad.shape[-1]))
+    flat = grad
+    if len(ctx.shape) != 2:
+        rows = math.prod(ctx.shape[:-1])
+        flat = xp.reshape(grad, (rows, grad.shape[-1]))
+        x = None if x is None else xp.reshape(x, (rows, ctx.shape[-1]))
     of_x = of_weight = of_bias = None
     if ctx.needs_input_grad[0]:
         # The same operator, so the same BLAS: grad @ weight is grad @ (weight.T).T.
         of_x = linear(grad, xp.matrix_transpose(weight), None, ctx.handle)
     if ctx.needs_input_grad[1]:
-        columns = xp.matrix_transpose(xp.reshape(x, (rows, ctx.shape[-1])))
+        columns = xp.matrix_transpose(x)
         of_weight = linear(xp.matrix_transpose(flat), columns, None, ctx.handle)
     if ctx.has_bias and ctx.needs_input_grad[2]:
         of_bias = xp.astype(

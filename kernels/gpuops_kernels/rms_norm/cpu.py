@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from gpuops_kernels._dense import dense
 from gpuops_kernels._parallel import for_each_chunk
 from gpuops_kernels.rms_norm.op import check
 
@@ -37,8 +38,8 @@ def run(x: np.ndarray, weight: np.ndarray, eps: float) -> np.ndarray:
     """The kernel; see ``op.rms_norm``."""
     check(x, weight)
     wide = np.float32 if x.dtype == np.float16 else x.dtype
-    values = np.require(x, wide, "CA").reshape(-1, max(x.shape[-1], 1))
-    scales = np.require(weight, wide, "CA")
+    values = dense(x, wide).reshape(-1, max(x.shape[-1], 1))
+    scales = dense(weight, wide)
     out = np.empty(x.shape, wide)
     if x.size:
         rows = out.reshape(values.shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from gpuops_kernels._dense import dense
 from gpuops_kernels._parallel import for_each_chunk
 from gpuops_kernels.rms_norm_backward.op import check
 
@@ -55,9 +56,9 @@ def run(
     check(grad, x, weight)
     dtype, length = x.dtype, max(x.shape[-1], 1)
     wide = np.float32 if dtype == np.float16 else dtype
-    gradients = np.require(grad, wide, "CA").reshape(-1, length)
-    values = np.require(x, wide, "CA").reshape(-1, length)
-    scales = np.require(weight, wide, "CA")
+    gradients = dense(grad, wide).reshape(-1, length)
+    values = dense(x, wide).reshape(-1, length)
+    scales = dense(weight, wide)
     of_x = np.empty(x.shape, wide)
     if not x.size:
         return of_x.astype(dtype, copy=False), np.zeros(weight.shape, dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from gpuops_kernels._dense import dense
 from gpuops_kernels._exp import exp
 from gpuops_kernels._parallel import for_each_chunk
 from gpuops_kernels.silu_mul.op import check
@@ -29,8 +30,8 @@ def run(gate: np.ndarray, up: np.ndarray) -> np.ndarray:
     """The kernel; see ``op.silu_mul``."""
     check(gate, up)
     wide = np.float32 if gate.dtype == np.float16 else gate.dtype
-    gates = np.require(gate, wide, "CA").reshape(-1)
-    ups = np.require(up, wide, "CA").reshape(-1)
+    gates = dense(gate, wide).reshape(-1)
+    ups = dense(up, wide).reshape(-1)
     out = np.empty(gate.shape, wide)
     flat = out.reshape(-1)
     for_each_chunk(

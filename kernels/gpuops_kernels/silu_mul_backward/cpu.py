@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from gpuops_kernels._dense import dense
 from gpuops_kernels._exp import exp
 from gpuops_kernels._parallel import for_each_chunk
 from gpuops_kernels.silu_mul_backward.op import check
@@ -33,7 +34,7 @@ def run(grad: np.ndarray, gate: np.ndarray, up: np.ndarray) -> tuple[np.ndarray,
     check(grad, gate, up)
     dtype = gate.dtype
     wide = np.float32 if dtype == np.float16 else dtype
-    flat = [np.require(array, wide, "CA").reshape(-1) for array in (grad, gate, up)]
+    flat = [dense(array, wide).reshape(-1) for array in (grad, gate, up)]
     outs = np.empty(gate.shape, wide), np.empty(gate.shape, wide)
     results = [out.reshape(-1) for out in outs]
     for_each_chunk(

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
+from gpuops_kernels._dense import dense
 from gpuops_kernels._parallel import for_each_chunk
 from gpuops_kernels.softmax_backward.op import check
 
@@ -72,7 +73,7 @@ def run(grad: np.ndarray, out: np.ndarray, axis: int) -> np.ndarray:
     dtype, shape = grad.dtype, grad.shape
     wide = np.float32 if dtype == np.float16 else dtype
     length, inner = shape[axis], math.prod(shape[axis + 1 :])
-    gradients, values = np.require(grad, wide, "CA"), np.require(out, wide, "CA")
+    gradients, values = dense(grad, wide), dense(out, wide)
     result = np.empty(shape, wide)
     if grad.size:
         loop, parts, pieces = _rows, (-1, length), grad.size // length

@@ -1,0 +1,103 @@
+"""The rules of transforms that users register: how to batch, and what to cast to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from gpuops import batching, casting
+from gpuops.library import Library
+from gpuops.registry import Registration, as_operator
+
+__all__ = ["register_autocast", "register_vmap"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def register_vmap(op: Any, func: Any = None, /, *, lib: Library | None = None) -> Any:
+    """Register the batching rule of an operator: how `gpuops.vmap` runs it for a whole batch.
+
+    Args:
+        op: the operator, or its name.
+        func: called as ``func(info, in_dims, *args, **kwargs)`` when `vmap` meets the operator with
+            at least one batched argument. `info` is a `VmapInfo`, `in_dims` has for each positional
+            argument the axis that the batch is along, or None where it has none (for a list of
+            arrays, a list of these). The arguments are whole batches. It returns ``(output,
+            out_dims)``: for each output where its batch axis is, or None for one that is the same
+            for every element; one int or None stands for all outputs. Without it, a decorator is
+            returned.
+        lib: the library that the registration lives in.
+
+    Returns:
+        A handle that undoes it; in decorator form the function. A second registration replaces the
+        first.
+
+    Raises:
+        OperatorNotFoundError: there is no such operator.
+        UsageError: `func` is not callable.
+        RegistrationError: it cannot take the operator's arguments behind ``info`` and ``in_dims``.
+
+    >>> import numpy as np, gpuops
+    >>> @gpuops.custom_op("demo_vmap::total", mutates_args=())
+    ... def total(x: gpuops.Array) -> gpuops.Array:
+    ...     return np.asarray(x.sum())
+    >>> @gpuops.register_vmap(total)
+    ... def _(info, in_dims, x):
+    ...     axes = [axis for axis in range(x.ndim) if axis != in_dims[0]]
+    ...     return gpuops.xp.sum(x, axis=axes), 0
+    >>> gpuops.vmap(total)(np.ones((2, 3)))
+    array([3., 3.])
+    >>> total.undo()
+    """
+    operator = as_operator(op)
+
+    def add(function: Any) -> Registration:
+        if lib is not None:
+            return lib.register_vmap(operator, function)
+        return batching.register_vmap(operator, function)
+
+    if func is not None:
+        return add(func)
+
+    def decorate(function: F) -> F:
+        add(function)
+        return function
+
+    return decorate
+
+
+def register_autocast(
+    op: Any, device_type: str, cast_inputs: Any, /, *, lib: Library | None = None
+) -> Registration:
+    """Cast an operator's arrays within ``with gpuops.autocast(device_type):``.
+
+    Args:
+        op: the operator, or its name.
+        device_type: ``"cpu"`` or ``"cuda"``: whose arrays are cast. There is a dtype for each.
+        cast_inputs: the floating-point dtype that arrays of float16 and float32 are cast to, also
+            in lists and by name. Those of float64, of integers and anything else stay as they are.
+        lib: the library that the registration lives in.
+
+    Returns:
+        A handle that undoes it. A second registration for the device type replaces the first.
+
+    Raises:
+        OperatorNotFoundError: there is no such operator.
+        DeviceError: `device_type` is no string, or names no known device type; a `ValueError`.
+        ArgumentError: `cast_inputs` is no floating-point dtype.
+        RegistrationError: the operator writes to an argument: it would write to a copy.
+
+    >>> import numpy as np, gpuops
+    >>> @gpuops.custom_op("demo_autocast::double", mutates_args=())
+    ... def double(x: gpuops.Array) -> gpuops.Array:
+    ...     return x + x
+    >>> handle = gpuops.register_autocast(double, "cpu", np.float16)
+    >>> with gpuops.autocast("cpu"):
+    ...     double(np.ones(2, np.float32))
+    array([2., 2.], dtype=float16)
+    >>> double.undo()
+    """
+    operator = as_operator(op)
+    if lib is not None:
+        return lib.register_autocast(operator, device_type, cast_inputs)
+    return casting.register_autocast(operator, device_type, cast_inputs)
