@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from gpuops import random as random
     from gpuops import xp as xp
     from gpuops.cuda.transfer import asarray as asarray
+    from gpuops.opchecks import opcheck as opcheck
     from gpuops.transforms.autocast import autocast
     from gpuops.transforms.autograd import (
         DiffArray,
@@ -120,6 +121,7 @@ _LAZY = {
     "cuda": "gpuops.cuda",
     "external_objects": "gpuops.external_objects",
     "get_ctx": "gpuops.transforms.fake",
+    "opcheck": "gpuops.opchecks",
     "grad": "gpuops.transforms.autograd",
     "gradcheck": "gpuops.transforms.autograd",
     "gradgradcheck": "gpuops.transforms.autograd",
@@ -239,6 +241,7 @@ __all__ = [
     "load_packs",
     "make_opaque",
     "no_grad",
+    "opcheck",
     "operators",
     "ops",
     "parse_schema",

@@ -105,6 +105,18 @@ def top(
 
 
 @app.command()
+def check(
+    pack: Annotated[str, typer.Argument(help="The namespace of the operators.")],
+    cases: Annotated[int, typer.Option(min=1, help="How many cases of each operator.")] = 2,
+    junit: Annotated[Path | None, typer.Option(help="Write a JUnit report there.")] = None,
+) -> int:
+    """Run `gpuops.opcheck` on the cases of every operator of a pack."""
+    from gpuops.cli.check import check_pack
+
+    return check_pack(pack, cases, junit)
+
+
+@app.command()
 def info(as_json: AsJson = False) -> None:
     """Versions, devices, installed extras, packs and caches."""
     from gpuops.cli.system import facts

@@ -1,0 +1,6 @@
+"""`gpuops.opcheck`: find what is wrong with an operator before its users do."""
+
+from gpuops.opchecks.api import CHECKS, opcheck
+from gpuops.opchecks.report import OpCheckError
+
+__all__ = ["CHECKS", "OpCheckError", "opcheck"]

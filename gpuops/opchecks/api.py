@@ -1,0 +1,140 @@
+"""`opcheck` itself: binds the sample, runs the checks, collects the verdicts."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final, Literal
+
+from gpuops.convert import Arguments
+from gpuops.errors import ArgumentError, GpuopsError, UsageError, describe
+from gpuops.opchecks.report import OpCheckError
+from gpuops.opchecks.subject import Subject, copied
+from gpuops.registry import Operator, as_operator
+
+__all__ = ["CHECKS", "opcheck"]
+
+CHECKS: Final = (
+    "test_schema",
+    "test_fake",
+    "test_trace",
+    "test_autograd",
+    "test_vmap",
+    "test_layouts",
+    "test_initialised",
+    "test_threads",
+    "test_devices",
+)
+"""The checks, in the order in which they run."""
+
+Verdict = Literal["SUCCESS"] | Exception
+
+
+def opcheck(
+    op: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None = None,
+    *,
+    test_utils: str | list[str] | tuple[str, ...] = "ALL",
+    raise_exception: bool = True,
+    atol: float | None = None,
+    rtol: float | None = None,
+    seed: int = 0,
+) -> dict[str, Verdict]:
+    """Check what is registered for an operator, on a sample call and on inputs made from it.
+
+    Args:
+        op: an operator (what `gpuops.custom_op` returns, or ``ops.<ns>.<name>``).
+        args: the sample's positional arguments: real arrays. Nothing is written to them.
+        kwargs: its keyword arguments.
+        test_utils: a name out of `CHECKS`, several, or ``"ALL"``.
+        raise_exception: whether the first failure is raised; if not, failures are returned.
+        atol: what values may differ by, instead of what fits their dtype; with `rtol` only.
+        rtol: likewise, per unit of the expected value.
+        seed: for what is drawn: the same seed draws the same inputs.
+
+    Returns:
+        For each check, ``"SUCCESS"`` or the exception that says what is wrong.
+
+    Raises:
+        OpCheckError: a check failed; the message has its name, and what is wrong.
+        ArgumentError: the sample does not fit the schema, an unknown check, one tolerance only.
+        UsageError: `op` is no operator.
+        OverloadError: it has several overloads, and none was named.
+
+    >>> import numpy as np, gpuops
+    >>> @gpuops.custom_op("demo_opcheck::halve", mutates_args=())
+    ... def halve(x: gpuops.Array) -> gpuops.Array:
+    ...     x *= 0.5
+    ...     return x.copy()
+    >>> gpuops.opcheck(halve, (np.ones(3),), test_utils="test_schema")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    gpuops.opchecks.report.OpCheckError: test_schema failed: demo_opcheck::halve: Argument x is \
+not defined as mutable but was mutated ...
+    >>> halve.undo()
+    """
+    operator = _operator(op)
+    chosen = _chosen(test_utils)
+    if (atol is None) != (rtol is None):
+        raise ToleranceError("opcheck: give both atol and rtol, or neither of them")
+    subject = Subject(operator, _bound(operator, args, kwargs or {}), rtol, atol, seed)
+    verdicts: dict[str, Verdict] = {}
+    for name in chosen:
+        module = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}")
+        try:
+            module.check(subject)
+        except Exception as error:
+            if raise_exception:
+                raise OpCheckError(f"{name} failed: {error}") from error
+            verdicts[name] = error
+        else:
+            verdicts[name] = "SUCCESS"
+    return verdicts
+
+
+class ToleranceError(GpuopsError, ValueError):
+    """One tolerance without the other, or a check that does not exist."""
+
+
+def _operator(op: Any) -> Operator:
+    try:
+        return as_operator(op)
+    except UsageError as error:
+        raise OperatorExpected(
+            f"opcheck takes an operator (what custom_op returns, or ops.<ns>.<name>), got "
+            f"{describe(op)}"
+        ) from error
+
+
+class OperatorExpected(UsageError, ValueError):
+    """What was given to `opcheck` is no operator."""
+
+
+def _chosen(test_utils: Any) -> tuple[str, ...]:
+    if test_utils == "ALL":
+        return CHECKS
+    names = (test_utils,) if isinstance(test_utils, str) else tuple(test_utils)
+    if unknown := [name for name in names if name not in CHECKS]:
+        raise ToleranceError(
+            f"opcheck: test_utils must be a subset of {', '.join(CHECKS)}, or 'ALL'; "
+            f"got {unknown[0]!r}"
+        )
+    return names
+
+
+def _bound(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """The sample in schema order, with defaults, converted, and copied from the caller's."""
+    refusal = Operator.refusal(operator, tuple(args), kwargs)
+    if refusal is not None:
+        raise refusal
+    rest = list(args)
+    values = []
+    for parameter in operator.schema.parameters:
+        if rest and not parameter.kwarg_only:
+            values.append(rest.pop(0))
+        else:
+            values.append(kwargs.get(parameter.name, parameter.default))
+    converted = Arguments(operator, tuple(values))
+    if any(found.kind is None for found in converted.arrays):
+        raise ArgumentError(f"opcheck({operator.qualname}): the sample has to be of real arrays")
+    return copied(converted.values)

@@ -1,0 +1,114 @@
+"""`opcheck` as it is called: names, tolerances, what it returns and what it leaves alone."""
+
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from zoo import Animal, alive, like, matrix
+
+import gpuops
+from gpuops.cases import load_cases
+from gpuops.cli import main
+from gpuops.opchecks import CHECKS, OpCheckError
+
+GOOD = Animal("good", "(Array x) -> Array", lambda x: np.array(x, order="C"), like, matrix)
+BAD = Animal("bad", "(Array x) -> Array", lambda x: x, like, matrix)
+
+
+@pytest.fixture
+def good():
+    with alive(GOOD, "opcheck_api") as op:
+        yield op
+
+
+def test_all_checks_by_default(good):  # V1
+    assert gpuops.opcheck(good, matrix()) == dict.fromkeys(CHECKS, "SUCCESS")
+
+
+@pytest.mark.parametrize("chosen", ["test_fake", ["test_fake"], ("test_fake", "test_schema")])
+def test_checks_by_name(good, chosen):  # V1
+    names = [chosen] if isinstance(chosen, str) else list(chosen)
+    assert list(gpuops.opcheck(good, matrix(), test_utils=chosen)) == names
+
+
+def test_unknown_check(good):  # V1
+    with pytest.raises(ValueError, match="subset of test_schema.*got 'test_nothing'"):
+        gpuops.opcheck(good, matrix(), test_utils="test_nothing")
+
+
+def test_a_function_is_no_operator():  # V2
+    with pytest.raises(ValueError, match="opcheck takes an operator"):
+        gpuops.opcheck(np.sin, matrix())
+
+
+def test_sample_that_does_not_fit(good):
+    with pytest.raises(gpuops.ArgumentError, match="'x'"):
+        gpuops.opcheck(good, ("text",))
+
+
+def test_failures_are_returned_or_raised():  # V3
+    with alive(BAD, "opcheck_api") as op:
+        found = gpuops.opcheck(op, matrix(), raise_exception=False)
+        assert isinstance(found["test_schema"], gpuops.AliasError)
+        assert found["test_fake"] == "SUCCESS"
+        with pytest.raises(OpCheckError, match="^test_schema failed: opcheck_api::bad"):
+            gpuops.opcheck(op, matrix())
+
+
+def test_one_tolerance_is_an_error(good):  # V13
+    with pytest.raises(ValueError, match="both atol and rtol"):
+        gpuops.opcheck(good, matrix(), atol=1.0)
+
+
+def test_tolerances(monkeypatch):  # V13, V17
+    calls = []
+
+    def drifting(x):
+        calls.append(1)
+        return np.array(x + 1e-12 * len(calls), order="C")
+
+    animal = Animal("drifting", "(Array x) -> Array", drifting, like, matrix)
+    with alive(animal, "opcheck_api") as op:
+        gpuops.opcheck(op, matrix(), test_utils="test_trace")
+        with pytest.raises(OpCheckError, match="Absolute difference"):
+            gpuops.opcheck(op, matrix(), test_utils="test_trace", atol=0, rtol=0)
+
+
+def test_the_caller_keeps_what_is_mutated():  # V16
+    animal = Animal("fill", "(Array(a!) x) -> ()", lambda x: x.fill(3), None, matrix)
+    with alive(animal, "opcheck_api") as op:
+        args = matrix()
+        gpuops.opcheck(op, args)
+        np.testing.assert_array_equal(args[0], matrix()[0])
+
+
+def test_poisoned_memory_is_taken_back():
+    before = np.empty, np.empty_like
+    with alive(BAD, "opcheck_api") as op:
+        gpuops.opcheck(op, matrix(), test_utils="test_initialised")
+    assert (np.empty, np.empty_like) == before
+
+
+def _pack():
+    gpuops.load_packs()
+    return gpuops.operators("gpuops_kernels")
+
+
+@pytest.mark.parametrize("operator", _pack(), ids=lambda op: op.name)
+def test_the_pack_passes(operator):
+    args, kwargs = load_cases(operator).cases[0].build(np.random.default_rng(0))
+    gpuops.opcheck(operator, args, kwargs)
+
+
+def test_command(tmp_path, capsys):
+    report = tmp_path / "junit.xml"
+    assert main(["check", "gpuops_kernels", "--cases", "1", "--junit", str(report)]) == 0
+    assert "gpuops_kernels::softmax" in capsys.readouterr().out
+    suite = ET.parse(report).getroot()
+    assert suite.get("failures") == "0"
+    assert int(suite.get("tests")) == len(_pack()) * len(CHECKS)
+
+
+def test_command_of_an_unknown_pack(capsys):
+    assert main(["check", "no_such_pack"]) == 2
+    assert "no_such_pack" in capsys.readouterr().err
