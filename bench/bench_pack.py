@@ -155,10 +155,10 @@ def main() -> int:
     check_results()
     rows = measure(options.passes, options.threads)
     print(f"torch {torch.__version__}, {options.threads} threads each")
-    print(f"{'operator':26}{'shape':28}{'gpuops ms':>11}{'torch ms':>11}{'of torch':>10}")
+    print(f"{'operator':36}{'shape':28}{'gpuops ms':>11}{'torch ms':>11}{'of torch':>10}")
     for row in rows:
         print(
-            f"{row.operator:26}{row.shape:28}{row.gpuops_ms:>11.3f}{row.torch_ms:>11.3f}"
+            f"{row.operator:36}{row.shape:28}{row.gpuops_ms:>11.3f}{row.torch_ms:>11.3f}"
             f"{row.of_torch:>9.2f}x"
         )
     if options.json is not None:
