@@ -8,7 +8,7 @@ FROM ${BASE} AS build
 # A package index of one's own, if there is one. Unset, pip uses its default.
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
-ARG EXTRAS=cpu,cuda12,cli,plots
+ARG EXTRAS=cpu,cuda12,cublas12,cli,plots,profiles,symbolic,transforms
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python3 -m venv /opt/gpuops
 COPY . /src

@@ -29,7 +29,7 @@ help:
 HAS_CUDA := $(PY) -c 'import ctypes; ctypes.CDLL("libcuda.so.1")' 2>/dev/null
 
 .venv/.setup: pyproject.toml | .venv/bin/python
-	$(PIP) -e ".[cpu,cli,plots,profiles,transforms$$($(HAS_CUDA) && echo ,cuda12)]"
+	$(PIP) -e ".[cpu,cli,plots,profiles,transforms$$($(HAS_CUDA) && echo ,cuda12,cublas12)]"
 	@touch $@
 
 .venv/.lint: pyproject.toml .venv/.setup
