@@ -90,6 +90,11 @@ class Kernel:
     def __init__(self, source: str | Path, name: str, *, options: Sequence[str] = ()) -> None:
         if not isinstance(name, str) or not name:
             raise ArgumentError(f"Kernel: name must be a function's name, got {name!r}")
+        if not isinstance(source, str | Path):
+            raise ArgumentError(
+                f"Kernel {name!r}: source must be CUDA C++ text or the path of a .cu file, "
+                f"got {source!r}"
+            )
         if isinstance(options, str):
             raise ArgumentError(f"Kernel: options must be a sequence of strings, got {options!r}")
         caller = sys._getframe(1)

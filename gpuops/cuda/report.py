@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gpuops.cuda import nvrtc
 from gpuops.cuda.cubin import Resources, read_cubin
 from gpuops.cuda.limits import SUPPORTED_ARCHS, block_threads
+from gpuops.errors import ArgumentError, describe
 
 if TYPE_CHECKING:
     from gpuops.cuda.kernel import Kernel
@@ -64,6 +65,7 @@ def compile_report(
         A row for each architecture, in order.
 
     Raises:
+        ArgumentError: `kernel` is no kernel.
         CompileError: the source does not compile for one of them.
         NvrtcNotFoundError: NVRTC is not installed.
         ArchitectureError: no such architecture.
@@ -74,6 +76,8 @@ def compile_report(
     >>> row.parameters, row.spills, row.registers < 16
     ((8, 4), 0, True)
     """
+    if not hasattr(kernel, "program"):
+        raise ArgumentError(f"compile_report takes a gpuops.cuda.Kernel, got {describe(kernel)}")
     chosen = (archs,) if isinstance(archs, str | int) else archs
     return tuple(compile_reports([kernel], chosen))
 

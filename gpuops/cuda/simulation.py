@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gpuops.cuda.geometry import Dim, launch_sizes
 from gpuops.cuda.nvrtc import CompileError, compile_ptx
 from gpuops.cuda.sim.launch import RESIDENT, launch
 from gpuops.cuda.sim.program import Program
 from gpuops.cuda.sim.ptx import parse
 from gpuops.cuda.sim.report import SimulationError, Source
+from gpuops.errors import ArgumentError, describe
 
 if TYPE_CHECKING:
     from gpuops.cuda.kernel import Kernel
@@ -53,6 +56,8 @@ def simulate(
             the bytes from the first element to the last, and arrays that share memory share it in
             the kernel); Python numbers, which become the parameter's type; NumPy scalars,
             which have to have its size and kind; structures as NumPy void scalars or bytes.
+            What arrays hold is not compared with what the kernel's pointers point to: a launch
+            with arrays of `gpuops.cuda.simulator` does that, as on a GPU.
         shared_mem: dynamic shared memory in bytes.
 
     Raises:
@@ -79,6 +84,13 @@ def simulate(
     (0, 0, 0)
       at scale.cu:4: if (i <= n) x[i] *= s;
     """
+    if not hasattr(kernel, "program"):
+        raise ArgumentError(f"simulate takes a gpuops.cuda.Kernel, got {describe(kernel)}")
+    where = f"Kernel {kernel.name!r}"
+    if not isinstance(args, tuple | list):
+        raise ArgumentError(f"{where}: args must be a tuple or a list, got {describe(args)}")
+    if not isinstance(shared_mem, int | np.integer) or shared_mem < 0:
+        raise ArgumentError(f"{where}: shared_mem must be a number of bytes, got {shared_mem!r}")
     blocks, threads = launch_sizes(kernel.name, grid, block)
     program, source = _program(kernel)
     launch(

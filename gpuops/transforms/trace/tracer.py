@@ -76,6 +76,8 @@ def trace(fn: Callable[..., Any], tracing_mode: str = "real") -> Callable[..., A
     array([0., 4.])
     >>> double.undo()
     """
+    if not callable(fn):
+        raise ArgumentError(f"trace takes a function, got {describe(fn)}")
     if tracing_mode in _ELSEWHERE:
         module, name = _ELSEWHERE[tracing_mode]
         made: Callable[..., Any] = getattr(importlib.import_module(module), name)(fn)
