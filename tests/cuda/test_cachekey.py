@@ -89,6 +89,26 @@ def test_headers_in_folders_that_options_name(folder: Path, tmp_path: Path) -> N
     assert digest(source, shared, (), "f", "sm_80") == digest(source, None, (), "f", "sm_80")
 
 
+def test_headers_that_a_macro_names(folder: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    (shared / "deep").mkdir(parents=True)
+    header = shared / "deep" / "lib.cuh"
+    source = '#define LIB "deep/lib.cuh"\n  # include LIB\n__global__ void f() {}'
+    for place, options in ((shared, ()), (None, (f"-I{shared}",))):
+        header.write_text("int x;")
+        before = digest(source, place, options, "f", "sm_80")
+        header.write_text("int y;")
+        assert digest(source, place, options, "f", "sm_80") != before
+        (shared / "notes.md").write_text(f"not a header {place}")
+        after = digest(source, place, options, "f", "sm_80")
+        (shared / "notes.md").write_text("changed")
+        assert digest(source, place, options, "f", "sm_80") == after
+    plain = "__global__ void f() {}"
+    before = digest(plain, shared, (), "f", "sm_80")
+    header.write_text("int z;")
+    assert digest(plain, shared, (), "f", "sm_80") == before
+
+
 def test_headers_that_include_each_other_end(folder: Path) -> None:
     (folder / "a.cuh").write_text('#include "a.cuh"\n')
     assert len(key(folder)) == 32
