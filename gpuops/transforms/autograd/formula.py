@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -89,6 +90,11 @@ class FormulaNode(Node):
                 nested.append(gradients[start : start + length])
                 start += length
         return nested
+
+    def kept(self) -> Iterator[Any]:
+        """See `Node.kept`."""
+        if self.ctx is not None:
+            yield from self.ctx.kept()
 
     def free(self) -> None:
         """See `Node.free`."""

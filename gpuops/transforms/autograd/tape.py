@@ -20,11 +20,13 @@ from gpuops.transforms.autograd.array import DiffArray
 from gpuops.transforms.autograd.formula import FormulaNode, apply_formula
 from gpuops.transforms.autograd.nodes import Constant, Edge, Leaf, Meta, Missing, Node, Pulled
 from gpuops.transforms.autograd.rules import Rules, compile_rules
+from gpuops.transforms.autograd.streaming import note_stream
 from gpuops.transforms.levels import begin, register_nested
 from gpuops.transforms.providers import find_rule
 
 __all__ = ["Tape", "no_grad"]
 
+_ndarray = np.ndarray
 _silent: ContextVar[int] = ContextVar("gpuops_no_grad", default=0)
 """Differentiations that began before this depth record nothing."""
 
@@ -96,11 +98,13 @@ class Tape:
     Attributes:
         depth: see `gpuops.transforms.levels`.
         active: whether the differentiated function still runs.
+        streams: the streams that its calls with arrays of a GPU were on, None for the default one.
     """
 
     def __init__(self) -> None:
         self.depth = begin()
         self.active = True
+        self.streams: set[Any] = set()
         # Saved arrays are compared with the times of writes, as long as the graph may be used.
         self._watcher = versions.Watcher()
 
@@ -138,7 +142,10 @@ class Tape:
             node = self._node(plan, operator, values, passed, out, edges)
             if node is None:
                 return out
-            node.metas = ((out.shape, out.dtype, type(out), None),)
+            cls = type(out)
+            node.metas = ((out.shape, out.dtype, cls, None),)
+            if cls is not _ndarray:
+                note_stream(self.streams, node, out)
             if type(node) is FormulaNode:
                 node.outputs = node.metas
                 if node.ctx is not None and node.ctx._constants:
@@ -268,6 +275,8 @@ class Tape:
                 array = DiffArray(value, self, node, len(metas))
                 metas.append(_meta(value))
                 wrapped.append(array)
+                if type(value) is not np.ndarray:
+                    note_stream(self.streams, node, value)
                 if plan.is_view:
                     self._share(args, array)
             else:
@@ -351,6 +360,8 @@ class Tape:
         for array in written:
             array.node, array.index = node, len(metas)
             metas.append(_meta(array.value))
+            if type(array.value) is not np.ndarray:
+                note_stream(self.streams, node, array.value)
         for value in returned:
             same = next((array for array in written if array.value is value), None)
             if same is not None or not _differentiable(value):

@@ -228,8 +228,8 @@ class Objects:
         self.values: list[ClosedValue] = []
         # id of a fake or of a real object -> it, and what it is in the graph.
         self._owners: dict[int, tuple[Any, Any]] = {}
-        # The stream that was the current one before the function began.
-        self._outer = _streams().outer_stream() if _streams() else None
+        # The stream that was the current one before the function began; None for the default one.
+        self._outer = streams.outer_stream() if (streams := _streams()) else None
         self._sourced: dict[int, Any] = {}
 
     def add_input(self, name: str, path: Path, value: Any) -> FakeOpaque:
@@ -332,8 +332,7 @@ def _current_stream(value: Any, outer: Any) -> Source | None:
     streams = _streams()
     if streams is None or not isinstance(value, streams.Stream):
         return None
-    # The default stream may have been asked for by the function itself, for the first time.
-    if value is not outer and not (outer is None and value is streams.current_stream()):
+    if value is not outer and not (outer is None and streams.is_default(value)):
         return None
     return Source(CURRENT_STREAM, (lambda _: streams.current_stream(),))
 
