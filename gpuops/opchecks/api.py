@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Literal
 
 from gpuops.convert import Arguments
@@ -82,7 +84,8 @@ not defined as mutable but was mutated ...
     for name in chosen:
         module = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}")
         try:
-            module.check(subject)
+            with _leaving_streams():
+                module.check(subject)
         except Exception as error:
             if raise_exception:
                 raise OpCheckError(f"{name} failed: {error}") from error
@@ -90,6 +93,12 @@ not defined as mutable but was mutated ...
         else:
             verdicts[name] = "SUCCESS"
     return verdicts
+
+
+def _leaving_streams() -> AbstractContextManager[None]:
+    """A context that leaves the streams that a checked operator entered."""
+    streams = sys.modules.get("gpuops.cuda.streams")
+    return nullcontext() if streams is None else streams.restoring_streams()
 
 
 class ToleranceError(GpuopsError, ValueError):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuops import external_objects
 from gpuops.opchecks.report import difference, leaves
 from gpuops.opchecks.subject import Subject, copied
 from gpuops.opchecks.trace import check_repeatable
@@ -29,7 +30,11 @@ def check(subject: Subject) -> None:
     expected, _ = check_repeatable(subject)
     start = threading.Barrier(_THREADS)
 
+    # Each thread has a table of its own, and a call may name objects by their indices.
+    table = external_objects.snapshot()
+
     def work(_: int) -> list[Any]:
+        external_objects.restore(table)
         given = [copied(subject.values) for _ in range(_CALLS)]
         start.wait(timeout=30)
         with np.errstate(all="ignore"):

@@ -11,7 +11,9 @@ from itertools import count
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
+from gpuops.effects import BY_INDEX
 from gpuops.errors import GraphError, describe
+from gpuops.registry import registry
 from gpuops.symbols import Condition, ShapeEnv, is_symbolic
 from gpuops.symbols.env import line_text
 from gpuops.transforms.trace import text
@@ -104,6 +106,7 @@ class Graph:
         for index, made in enumerate(self.created, len(self.externals)):
             made.index = index
         self.closed_values = list(closed_values)
+        self._check_indices()
         self.reads = self._place(reads, nodes, sources)
         self._enters_streams = enters_streams(self)
         self._has_surroundings = bool(
@@ -124,6 +127,22 @@ class Graph:
     def _refs(self) -> list[Ref]:
         values = [[node.args, node.kwargs] for node in self.nodes]
         return refs([self.outputs, values])
+
+    def _check_indices(self) -> None:
+        """Refuse indices in a table that is not there while the graph runs.
+
+        Raises:
+            GraphError: it names the call and the objects that take the table's place.
+        """
+        own: list[External | Created] = [*self.externals, *self.created]
+        node = next((n for n in self.nodes if registry.rule(n.operator, BY_INDEX)), None)
+        if own and node is not None:
+            names = ", ".join(made.name for made in own)
+            raise GraphError(
+                f"{node.target}, called at {node.location}, takes indices of the table of external "
+                f"objects, in whose place are the graph's own while it runs ({names}). Call the "
+                "methods of the objects, or make all objects arguments of the traced function"
+            )
 
     def _place(
         self, reads: Sequence[Read], nodes: list[Node], sources: dict[Any, SizeSource]
@@ -176,8 +195,14 @@ class Graph:
             return function(*args)
         for closed in self.closed_values:
             closed.check()
-        with in_table(self.externals, self.created), self._leaving_streams():
+        with self._own_table(), self._leaving_streams():
             return function(*args)
+
+    def _own_table(self) -> AbstractContextManager[None]:
+        """A context in which the graph's objects are the table, if it has any."""
+        if self.externals or self.created:
+            return in_table(self.externals, self.created)
+        return nullcontext()
 
     def _leaving_streams(self) -> AbstractContextManager[None]:
         """A context in which streams that an error keeps from being left are left."""
