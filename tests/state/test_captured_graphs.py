@@ -116,6 +116,32 @@ def test_other_arguments_are_refused(made: Any) -> None:
             captured(*args)
 
 
+def test_what_is_written_to_is_copied_back(simulated_cuda: CudaDevice) -> None:
+    cupy = Capture()
+
+    def function(x: Any, out: Any) -> Any:
+        def kernel() -> None:
+            out[...] = out * 10 + x
+
+        cupy.work.append(kernel)
+        return []
+
+    x, out = (simulated_cuda.asarray(np.full(3, n, np.float32)) for n in (1, 2))
+    captured = CapturedGraph(function, (x, out), cupy, [1])
+    for expected in (21, 211):
+        captured(x, out)
+        assert out.get().tolist() == [expected] * 3 and x.get().tolist() == [1] * 3
+    with pytest.raises(GraphError, match="arguments 1 and 0 of the CUDA graph share memory"):
+        captured(out, out)
+    both = simulated_cuda.asarray(np.zeros(5, np.float32))
+    with pytest.raises(GraphError, match="share memory"):
+        captured(both[:3], both[2:])
+    with pytest.raises(GraphError, match="arguments 0 and 1 of the CUDA graph share memory"):
+        CapturedGraph(function, (x, x), cupy, [0])
+    # Who writes to nothing may be given one array twice.
+    CapturedGraph(function, (x, x), cupy)(x, x)
+
+
 def test_a_failed_capture_is_ended(simulated_cuda: CudaDevice) -> None:
     cupy = Capture()
 

@@ -31,6 +31,7 @@ from gpuops.transforms.trace.reads import Read, place
 from gpuops.transforms.trace.regions import enters_streams
 from gpuops.transforms.trace.source import Writer
 from gpuops.transforms.trace.structure import leaves, map_leaves
+from gpuops.transforms.trace.writes import check_records, written_inputs
 
 if TYPE_CHECKING:
     from gpuops.cuda.graphs import CapturedGraph
@@ -216,8 +217,8 @@ class Graph:
         """Capture a replay into a CUDA graph: one launch for all the kernels.
 
         Args:
-            args: the graph's arguments. Arrays are copied into buffers, as at each launch;
-                anything else is fixed.
+            args: the graph's arguments. Arrays are copied into buffers, as at each launch, and
+                back behind it where the graph writes to them; anything else is fixed.
 
         Returns:
             A function of the same arguments; see `gpuops.cuda.graphs.CapturedGraph`.
@@ -225,11 +226,13 @@ class Graph:
         Raises:
             DeviceError: there is no GPU here.
             ArgumentError: no argument is an array of the GPU.
-            GraphError: the graph does not hold for the arguments.
+            GraphError: the graph does not hold for the arguments; or an event that others can wait
+                for is recorded after a write to an input, which they would not see.
         """
         from gpuops.cuda.graphs import capture  # a host without a GPU has no use for it
 
-        return capture(self, args)
+        check_records(self)
+        return capture(self, args, written_inputs(self))
 
     def _check_arguments(self, args: tuple[Any, ...]) -> None:
         """Check the structure of arguments, and those that are fixed in the graph."""
