@@ -169,6 +169,8 @@ def _check_class(cls: Any) -> None:
         known = "schemas have it as a type already"
     elif issubclass(cls, _CONTAINERS):
         known = "it is a container, and graphs look inside of it"
+    elif _is_pytree(cls):
+        known = "optree has it as a pytree node, and gradients and batches look inside of it"
     elif issubclass(cls, _ARRAYS) or array_kind(cls) is not None or _is_array_type(cls):
         known = "operators know it already, as an array, a dtype or a device"
     if known is not None and not issubclass(cls, Enum):
@@ -182,6 +184,12 @@ def _is_array_type(cls: type) -> bool:
     return cls.__module__.partition(".")[0] == "gpuops" and (
         hasattr(cls, "__array_namespace__") or cls.__name__ in ("Array", "SymInt", "SymBool")
     )
+
+
+def _is_pytree(cls: type) -> bool:
+    """Whether a class is a container for who differentiates and batches."""
+    optree = sys.modules.get("optree")
+    return optree is not None and optree.register_pytree_node.get(cls) is not None
 
 
 def _check_value_type(cls: type, guard_fn: Any) -> None:

@@ -213,8 +213,7 @@ class _Point(namedtuple("_Point", "x y")):
     __slots__ = ()
 
 
-# Y11. gpuops has no registry of containers that user classes could be added to, so an opaque class
-# cannot become one later.
+# Y11
 @pytest.mark.parametrize(
     "cls",
     [
@@ -227,6 +226,24 @@ class _Point(namedtuple("_Point", "x y")):
 def test_classes_that_are_known_already_are_refused(cls: type, typ: Any) -> None:
     with pytest.raises(gpuops.OpaqueTypeError, match="cannot be an opaque type|takes a class"):
         register_opaque_type(cls, typ=typ)
+
+
+# Y11
+def test_classes_that_are_pytrees_are_refused() -> None:
+    optree = pytest.importorskip("optree", reason="gradients and batches need optree")
+
+    class Pair(OpaqueBase): ...
+
+    everywhere = vars(optree.registry)["__GLOBAL_NAMESPACE"]
+    optree.register_pytree_node(
+        Pair, lambda pair: ((), None, None), lambda data, children: Pair(), namespace=everywhere
+    )
+    try:
+        with pytest.raises(gpuops.OpaqueTypeError, match="Pair cannot be .* a pytree node"):
+            register_opaque_type(Pair, typ="reference")
+    finally:
+        optree.unregister_pytree_node(Pair, namespace=everywhere)
+    register_opaque_type(Pair, typ="reference")
 
 
 @pytest.mark.parametrize("cls", [None, 3, "Queue", Queue(), list[int]])
