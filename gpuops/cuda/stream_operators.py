@@ -48,7 +48,7 @@ _define(
     "enter(Stream stream) -> ()",
     streams.do_enter,
     # Which stream is the current one is no secret of the GPU's.
-    lambda stream: streams.push(real_of(stream)),
+    lambda stream: streams.push(real_of(stream), is_fake=True),
 )
 _define("exit(Stream stream) -> ()", streams.do_exit, lambda stream: streams.pop(real_of(stream)))
 _define("record(Event event, Stream stream) -> ()", streams.do_record)

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from gpuops import ops
 from gpuops.cuda import ordering, simulated
@@ -151,7 +151,20 @@ def _fail_copied(value: Stream | Event) -> NoReturn:
 
 # -- the current stream ----------------------------------------------------------------------------
 
-_entered: ContextVar[tuple[Stream, ...]] = ContextVar("gpuops_streams", default=())
+
+class _Region(NamedTuple):
+    """A stream that was entered.
+
+    Attributes:
+        stream: the stream.
+        is_fake: whether only fakes were told so: the GPU goes on with the stream that it was on.
+    """
+
+    stream: Stream
+    is_fake: bool
+
+
+_entered: ContextVar[tuple[_Region, ...]] = ContextVar("gpuops_streams", default=())
 _default_lock = threading.Lock()
 _defaults: dict[bool, Stream] = {}
 # By device and address, as CuPy may make more than one object of a stream. Nobody else gets the
@@ -167,9 +180,9 @@ def current_stream() -> Stream:
     Raises:
         DeviceError: there is no GPU, and this is not inside `gpuops.cuda.simulator`.
     """
-    entered = entered_stream()
-    if entered is not None and entered._native is None:
-        return entered
+    regions = _entered.get()
+    if regions and (regions[-1].is_fake or regions[-1].stream._native is None):
+        return regions[-1].stream
     simulated = simulated_kind.get() is not None
     return stream_in_use(native=not simulated) or default_stream(simulated)
 
@@ -191,9 +204,9 @@ def stream_in_use(*, native: bool) -> Stream | None:
 
 def outer_stream() -> Stream | None:
     """As `stream_in_use`, for who does not know what arrays there will be, or whether any."""
-    if simulated_kind.get() is None and "cupy" in sys.modules and why_unavailable() is None:
-        return stream_in_use(native=True)
-    return stream_in_use(native=False)
+    regions = _entered.get()
+    on_gpu = simulated_kind.get() is None and "cupy" in sys.modules and why_unavailable() is None
+    return stream_in_use(native=on_gpu and not (regions and regions[-1].is_fake))
 
 
 def _foreign_stream(native: Any) -> Stream:
@@ -210,8 +223,8 @@ def _foreign_stream(native: Any) -> Stream:
 
 def entered_stream() -> Stream | None:
     """The stream of the innermost ``with`` block; None without one."""
-    entered = _entered.get()
-    return entered[-1] if entered else None
+    regions = _entered.get()
+    return regions[-1].stream if regions else None
 
 
 def is_default(stream: Stream) -> bool:
@@ -243,8 +256,18 @@ def restoring_streams() -> Iterator[None]:
     try:
         yield
     finally:
-        while len(_entered.get()) > before:
-            do_exit(_entered.get()[-1])
+        leave_streams(before)
+
+
+def entered_streams() -> int:
+    """How many streams have been entered and not left."""
+    return len(_entered.get())
+
+
+def leave_streams(number: int) -> None:
+    """Leave the streams that were entered last, until so many are left."""
+    while len(regions := _entered.get()) > number:
+        (pop if regions[-1].is_fake else do_exit)(regions[-1].stream)
 
 
 # -- what the operators do; see `gpuops.cuda.stream_operators` -------------------------------------
@@ -254,7 +277,7 @@ def do_enter(stream: Stream) -> None:
     """Make a stream the current one."""
     if stream._native is not None:
         stream._native.__enter__()
-    push(stream)
+    push(stream, is_fake=False)
 
 
 def do_exit(stream: Stream) -> None:
@@ -264,9 +287,9 @@ def do_exit(stream: Stream) -> None:
         stream._native.__exit__(None, None, None)
 
 
-def push(stream: Stream) -> None:
-    """Note that a stream was entered."""
-    _entered.set((*_entered.get(), stream))
+def push(stream: Stream, *, is_fake: bool) -> None:
+    """Note that a stream was entered, by the GPU or by fakes only."""
+    _entered.set((*_entered.get(), _Region(stream, is_fake)))
 
 
 def pop(stream: Stream) -> None:
@@ -276,7 +299,7 @@ def pop(stream: Stream) -> None:
         StreamError: it is another one.
     """
     entered = _entered.get()
-    if not entered or entered[-1] is not stream:
+    if not entered or entered[-1].stream is not stream:
         raise StreamError(
             "streams must be left in the reverse order of entering them: this one is not the "
             "innermost"
@@ -337,8 +360,7 @@ def _timeline(stream: Stream) -> Timeline:
 def _note_launch(kernel: str, reads: list[Any], writes: list[Any]) -> None:
     """A simulated launch, on the current stream."""
     # Also in a thread that is outside of the simulator: it is the arrays that are simulated.
-    entered = _entered.get()
-    stream = entered[-1] if entered else default_stream(True)
+    stream = entered_stream() or default_stream(True)
     ordering.note_accesses(_timeline(stream), f"kernel {kernel}", reads, writes)
 
 

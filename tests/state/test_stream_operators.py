@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
+import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -249,3 +252,89 @@ def test_streams_and_events_are_not_copied(simulated_cuda: CudaDevice, cls: Any)
     for way in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match=f"a {cls.__name__} is a part of a device"):
             way(cls())
+
+
+# -- on a GPU, with a stand-in for CuPy ------------------------------------------------------------
+
+
+class Native:
+    """Stands for CuPy's streams; `now` is its current one."""
+
+    now: Native
+
+    def __init__(self, ptr: int) -> None:
+        self.ptr = ptr
+        self.device_id = 0 if ptr else -1
+        self.before: list[Native] = []
+
+    def __enter__(self) -> None:
+        self.before.append(Native.now)
+        Native.now = self
+
+    def __exit__(self, *exc_info: object) -> None:
+        Native.now = self.before.pop()
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
+    Native.now = Native(0)
+    cuda_module = SimpleNamespace(
+        Stream=type("Stream", (Native,), {"null": Native.now, "__init__": _numbered}),
+        get_current_stream=lambda: Native.now,
+        runtime=SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError),
+    )
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda_module))
+    monkeypatch.setattr(streams_module, "why_unavailable", lambda: None)
+    monkeypatch.setattr(streams_module, "_defaults", {})
+
+
+_pointers = itertools.count(64, 64)
+
+
+def _numbered(self: Native, non_blocking: bool) -> None:
+    Native.__init__(self, next(_pointers))
+
+
+def test_fakes_do_not_change_the_gpus_current_stream(gpu: Any) -> None:
+    stream = Stream()
+    seen: list[Any] = []
+
+    def function(x: Any) -> Any:
+        with stream:
+            seen.append((current_stream(), Native.now.ptr, streams_module.outer_stream()))
+        seen.append((current_stream(), Native.now.ptr, streams_module.outer_stream()))
+        return x
+
+    default = current_stream()
+    graph = trace(function, "fake")(np.ones(2))
+    assert seen == [(stream, 0, stream), (default, 0, None)]
+    seen.clear()
+    trace(function, "real")(np.ones(2))
+    assert seen[0] == (stream, stream._native.ptr, stream) and Native.now.ptr == 0
+    graph(np.ones(2))
+    assert Native.now.ptr == 0
+
+
+def test_the_stream_around_a_tracing_may_be_cupys(gpu: Any) -> None:
+    foreign = Native(32)
+    with foreign:  # type: ignore[attr-defined]
+        graph = trace(lambda x: [current_stream().synchronize(), x][1], "fake")(np.ones(2))
+    assert [external.source.text for external in graph.externals] == ["current_stream()"]
+    assert graph.externals[0].find() is current_stream()
+
+
+@pytest.mark.parametrize("mode", ["real", "fake"])
+def test_tracing_leaves_what_the_function_entered(gpu: Any, mode: str) -> None:
+    stream = Stream()
+    graph = trace(lambda x: [stream.__enter__(), x][1], mode)(np.ones(2))
+    assert entered_stream() is None and Native.now.ptr == 0
+    graph(np.ones(2))
+    assert entered_stream() is None and Native.now.ptr == 0
+
+    def fails(x: Any) -> Any:
+        stream.__enter__()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        trace(fails, mode)(np.ones(2))
+    assert entered_stream() is None and Native.now.ptr == 0
