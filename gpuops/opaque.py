@@ -390,33 +390,37 @@ def guard_values(value: Any) -> tuple[Any, ...]:
     Raises:
         OpaqueTypeError: the object's ``guard_fn`` did not return a list or tuple.
     """
-    return tuple(_guards(value, set()))
+    return tuple(_guards(value, ()))
 
 
-def _guards(value: Any, seen: set[int]) -> list[Any]:
+def _guards(value: Any, around: tuple[int, ...]) -> list[Any]:
     info = opaque_info(type(value))
-    if info is None or info.guard_fn is None or id(value) in seen:
+    if info is None or info.guard_fn is None:
         return []
-    seen.add(id(value))
+    if id(value) in around:
+        return [...]  # it is among its own values
     found = info.guard_fn(value)
     if not isinstance(found, (list, tuple)):
         raise OpaqueTypeError(
             f"the guard_fn of {info.name} must return a list of values, got {describe(found)}"
         )
-    return [_guard(item, seen) for item in found]
+    inside = (*around, id(value))
+    return [_guard(item, inside) for item in found]
 
 
-def _guard(item: Any, seen: set[int]) -> Any:
+def _guard(item: Any, around: tuple[int, ...]) -> Any:
     if isinstance(item, (list, tuple)):
-        return tuple(_guard(part, seen) for part in item)
+        return tuple(_guard(part, around) for part in item)
     if isinstance(item, dict):
-        return tuple((key, _guard(part, seen)) for key, part in item.items())
+        return tuple((key, _guard(part, around)) for key, part in item.items())
     info = opaque_info(type(item))
     if info is None or info.kind == "value":
         # A copy of what may change: it has to be compared with what is there later.
         return snapshot_of(item)
-    # The identity too: another object of the same values is another object.
-    return (_Identity(item), *_guards(item, seen))
+    if info.guard_fn is None:
+        return _Identity(item)
+    # Another object will do if it has the same values: a graph finds it where this one was.
+    return (info.name, *_guards(item, around))
 
 
 class _Identity:

@@ -456,6 +456,65 @@ def test_calls_say_which_stream_they_are_on(x: Any) -> None:
     assert [line.endswith("; on first") for line in lines if "into(" in line] == [True]
 
 
+# AA5
+@pytest.mark.parametrize("how", ["wait", "synchronize_event", "synchronize"])
+@pytest.mark.parametrize("where", ["external", "argument", "made"])
+def test_what_is_used_after_a_wait_is_used_after_it_in_the_graph(
+    x: Any, how: str, where: str
+) -> None:
+    def function(x, stream, event=None):  # type: ignore[no-untyped-def]
+        event = Event() if where == "made" else event
+        stream.wait_stream(current_stream())
+        with stream:
+            y = ops.inc(x)
+            stream.record(event)
+        if how == "wait":
+            current_stream().wait(event)
+        elif how == "synchronize":
+            stream.synchronize()
+        else:
+            event.synchronize()
+        return ops.inc(y)
+
+    def traced():  # type: ignore[no-untyped-def]
+        stream, event = Stream(), Event()
+        if where == "external":
+            graph = trace(lambda x: function(x, stream, event), "fake")(x)
+            return graph, (x,), (stream, event)
+        graph = trace(lambda x, s, e: function(x, s, e), "fake")(x, Stream(), Event())
+        return graph, (x, stream, event), ()
+
+    graph, args, _kept = traced()
+    names = _targets(graph)
+    assert names[-2:] == [how, "inc"] and names.index("record") < names.index(how)
+    assert graph(*args).get().tolist() == [2] * 4
+    graph, args, _kept = traced()
+    # The last wait is for what the graph did; without it nothing orders the two.
+    graph.nodes.remove(next(node for node in graph.nodes if node.operator.name == how))
+    graph._function = None
+    with pytest.raises(OrderError):
+        graph(*args)
+
+
+# AA10
+def test_a_copy_and_a_synchronize_give_the_host_the_data(x: Any) -> None:
+    stream, event = Stream(), Event()
+
+    def function(x):  # type: ignore[no-untyped-def]
+        stream.wait_stream(current_stream())
+        with stream:
+            y = ops.inc(x)
+            record_stream(x, stream)
+            stream.record(event)
+        event.synchronize()
+        return y
+
+    graph = trace(function, "fake")(x)
+    for run in (function, graph):
+        assert run(x).get().tolist() == [1] * 4
+        assert event.done and kept_arrays() == 0
+
+
 # AA6
 def test_waiting_keeps_no_array_alive(x: Any) -> None:
     seen: list[weakref.ref[Any]] = []
