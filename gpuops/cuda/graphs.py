@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from gpuops.cuda.available import load_cupy, why_unavailable
+from gpuops.cuda.streams import capturing
 from gpuops.devices import device_of
 from gpuops.errors import ArgumentError, DeviceError, GraphError, describe
 from gpuops.memory import shares_memory
@@ -47,7 +48,7 @@ class CapturedGraph:
         self._pool = cupy.cuda.MemoryPool()
         # The copies above are on the stream of the caller.
         self._stream.wait_event(cupy.cuda.get_current_stream().record())
-        with cupy.cuda.using_allocator(self._pool.malloc), self._stream:
+        with cupy.cuda.using_allocator(self._pool.malloc), self._stream, capturing():
             # Relaxed: kernels are loaded and memory is allocated while they are captured.
             self._stream.begin_capture(cupy.cuda.runtime.streamCaptureModeRelaxed)
             try:

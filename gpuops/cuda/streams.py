@@ -367,6 +367,8 @@ def _note_launch(kernel: str, reads: list[Any], writes: list[Any]) -> None:
 # -- arrays that another stream still uses ---------------------------------------------------------
 
 _kept_lock = threading.Lock()
+# What a capture into a CUDA graph keeps: nothing runs meanwhile, and events must not be asked.
+_captured: ContextVar[list[Any] | None] = ContextVar("gpuops_captured", default=None)
 # For each stream in the order of its work, so that the first that is not done ends the search.
 _kept: dict[Stream, deque[tuple[list[Any], Event]]] = {}
 
@@ -391,12 +393,29 @@ def record_stream(array: Any, stream: Stream) -> None:
 def keep_until_done(value: Any, stream: Stream) -> None:
     """As `record_stream`, for whatever a call returned, also a list of arrays."""
     arrays = [array for array in (value if isinstance(value, list) else [value]) if _on_gpu(array)]
-    if arrays:
+    captured = _captured.get()
+    if captured is not None:
+        captured += arrays
+    elif arrays:
         event = Event.like(stream)
         do_record(event, stream)
         with _kept_lock:
             _kept.setdefault(stream, deque()).append((arrays, event))
         _sweep()
+
+
+@contextmanager
+def capturing() -> Iterator[None]:
+    """Keep arrays until the block is over, and not until streams are done.
+
+    In it the streams' work is captured and not done. Memory that one captured stream gave back
+    could be another's before the first one has used it, whenever the CUDA graph runs.
+    """
+    token = _captured.set([])
+    try:
+        yield
+    finally:
+        _captured.reset(token)
 
 
 def _on_gpu(array: Any) -> bool:

@@ -5,6 +5,8 @@ That a GPU accepts the capture, and is quicker for it, is for ``-m cuda`` (in te
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -14,7 +16,8 @@ import numpy as np
 import pytest
 
 import gpuops
-from gpuops import GraphError
+from gpuops import GraphError, cuda
+from gpuops.cuda import streams
 from gpuops.cuda.graphs import CapturedGraph, capture
 from gpuops.pytest_plugin import CudaDevice
 
@@ -140,6 +143,28 @@ def test_what_is_written_to_is_copied_back(simulated_cuda: CudaDevice) -> None:
         CapturedGraph(function, (x, x), cupy, [0])
     # Who writes to nothing may be given one array twice.
     CapturedGraph(function, (x, x), cupy)(x, x)
+
+
+def test_arrays_are_kept_to_the_end_of_the_capture(
+    simulated_cuda: CudaDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_kept", {})
+    stream, found = cuda.Stream(), []
+
+    def function(x: Any) -> Any:
+        y = x.copy()
+        found.append(weakref.ref(y))
+        cuda.record_stream(y, stream)
+        del y
+        gc.collect()
+        assert found[0]() is not None and streams.kept_arrays() == 0, "no event was recorded"
+        return x
+
+    CapturedGraph(function, (simulated_cuda.asarray(np.ones(3)),), Capture())
+    gc.collect()
+    assert found[0]() is None
+    cuda.record_stream(simulated_cuda.asarray(np.ones(3)), stream)
+    assert streams.kept_arrays() == 1
 
 
 def test_a_failed_capture_is_ended(simulated_cuda: CudaDevice) -> None:
