@@ -279,7 +279,10 @@ class Library:
             raise RegistrationError(
                 f"{self!r} can only register kernels; define operators with a DEF or FRAGMENT one"
             )
-        parsed = parse_schema(schema)
+        try:
+            parsed = parse_schema(schema)
+        except SchemaError as error:
+            raise SchemaError(f"{self!r}: {error}") from None
         namespace, separator, name = parsed.name.rpartition("::")
         if not parsed.name:
             raise SchemaError(

@@ -161,6 +161,15 @@ class Namespace:
     def __repr__(self) -> str:
         return f"<gpuops.ops.{self.__name}: {', '.join(dir(self)) or 'empty'}>"
 
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return look_up, (self.__name,)
+
+    def __copy__(self) -> Namespace:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Namespace:
+        return self
+
 
 _namespaces: dict[str, Namespace] = {}
 

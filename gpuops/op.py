@@ -20,7 +20,6 @@ from gpuops.lookup import set_kernel_enabled
 from gpuops.registry import Operator, Registration, as_operator, registry
 from gpuops.rules import register_autocast, register_vmap
 from gpuops.schema import MISSING, Parameter, Schema, check_default, parse_qualname
-from gpuops.schema_parser import parse_schema
 from gpuops.tags import Tag
 
 __all__ = [
@@ -224,13 +223,17 @@ def _written(name: str, function: Callable[..., Any], text: str, mutates_args: A
     def fail(message: str) -> Any:
         raise SchemaError(f"custom_op({name}): {message}. The schema is {text!r}")
 
-    schema = register.nameless(text, parse_schema(text), f"custom_op({name})")
+    schema = register.parse_nameless(text, f"custom_op({name})")
     known = [parameter.name for parameter in schema.parameters]
     mutated = infer.mutated_names(mutates_args, known, fail)
-    if mutates_args != "unknown" and mutated != frozenset(schema.mutated):
+    source = "mutates_args"
+    if isinstance(mutates_args, str):  # it is "unknown": everything that can be
+        mutated = frozenset(parameter.name for parameter in schema.array_parameters)
+        source = "mutates_args='unknown'"
+    if mutated != frozenset(schema.mutated):
         spelled = "{" + ", ".join(map(repr, schema.mutated)) + "}"
         given = "{" + ", ".join(map(repr, sorted(mutated))) + "}"
-        fail(f"by its schema, the op mutates {spelled}, but mutates_args says {given}")
+        fail(f"by its schema, the op mutates {spelled}, but {source} says {given}")
     _check_signature(schema, function, fail)
     return schema
 
@@ -306,7 +309,7 @@ def _finish_call(operator: Operator, function: Callable[..., Any]) -> Callable[.
                 for name, parameter in signature.parameters.items()
             ]
         )
-    call.__annotations__ = dict(getattr(named, "__annotations__", {}))
+    call.__annotations__ = infer.evaluated_hints(function)
     methods = _Methods(operator)
     call.register_kernel = methods.register_kernel
     call.register_fake = methods.register_fake
@@ -400,7 +403,7 @@ def define(
 
         return default_kernel
     namespace, base, overload_name = parse_qualname(qualname)
-    parsed = register.nameless(schema, parse_schema(schema), f"define({qualname!r})")
+    parsed = register.parse_nameless(schema, f"define({qualname!r})")
     named = parsed.with_name(f"{namespace}::{base}", overload_name)
     if lib is not None:
         return lib.define(str(named), tags=tags)
@@ -618,6 +621,9 @@ def load_library(path: str | os.PathLike[str]) -> Any:
 
     if not isinstance(path, (str, os.PathLike)):
         raise UsageError(f"load_library takes the path of a library, got {describe(path)}")
+    if not os.fspath(path):
+        # The C library takes an empty name for the program itself.
+        raise OSError(f"Could not load this library: {path!r}: it names no file")
     try:
         return ctypes.CDLL(os.fspath(path))
     except OSError as error:

@@ -24,6 +24,7 @@ from gpuops.gufunc import parse_signature
 from gpuops.infer import signature_of
 from gpuops.registry import Kernel, Operator, Registration, fallthrough_kernel, registry
 from gpuops.schema import Schema
+from gpuops.schema_parser import parse_schema
 from gpuops.tags import Tag, normalise_tags
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "kernel_device",
     "kernel_devices",
     "make_operator",
+    "parse_nameless",
     "register_fake",
     "register_kernels",
 ]
@@ -59,9 +61,12 @@ def make_operator(
     Raises:
         SchemaError: the tags, or the gufunc signature, do not go with the schema.
     """
-    all_tags = normalise_tags(tags, extra=default_tags)
+    try:
+        all_tags = normalise_tags(tags, extra=default_tags)
+        gufunc = None if signature is None else parse_signature(signature, schema)
+    except SchemaError as error:
+        raise SchemaError(f"{schema.qualname}: {error}") from None
     schema = apply_conventions(schema, all_tags, inferred=inferred)
-    gufunc = None if signature is None else parse_signature(signature, schema)
     return Operator(
         schema,
         tags=all_tags,
@@ -280,12 +285,17 @@ def _user_stacklevel() -> int:
     return level
 
 
-def nameless(schema_text: str, parsed: Schema, where: str) -> Schema:
-    """Refuse a schema that has a name where the name is given separately.
+def parse_nameless(schema_text: str, where: str) -> Schema:
+    """Read a schema string where the operator's name is given separately.
 
     Raises:
-        SchemaError: it has one.
+        UsageError: `schema_text` is no string.
+        SchemaError: it is malformed, or has a name.
     """
+    try:
+        parsed = parse_schema(schema_text)
+    except SchemaError as error:
+        raise SchemaError(f"{where}: {error}") from None
     if parsed.name:
         raise SchemaError(
             f"{where}: expected schema to look like '(Array x) -> Array', without a name, "

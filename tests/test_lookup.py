@@ -8,6 +8,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,23 @@ def test_a_custom_op_looks_like_its_function(ns: str) -> None:
     assert inspect.isfunction(scaled)
 
 
+# O4
+def test_doctest_finds_a_call_that_its_module_names(ns: str) -> None:
+    @custom_op(f"{ns}::doubled", mutates_args=())
+    def doubled(x: Array) -> Array:
+        """Double an array.
+
+        >>> doubled(np.ones(1))
+        array([2.])
+        """
+        return 2 * x
+
+    module = types.ModuleType("of_an_operator")
+    module.__dict__.update(np=np, doubled=doubled, __test__={"doubled": doubled})
+    results = doctest.testmod(module)
+    assert (results.failed, results.attempted) == (0, 1)
+
+
 # O5
 def test_load_library_of_a_missing_file() -> None:
     with pytest.raises(OSError, match=r"Could not load this library: .*libnoexist\.so"):
@@ -158,6 +176,9 @@ def test_load_library_of_a_missing_file() -> None:
     for wrong in (None, 3, b"libm.so"):
         with pytest.raises(TypeError, match="load_library takes the path of a library, got"):
             gpuops.load_library(wrong)  # type: ignore[arg-type]
+    # The C library would take it for the program itself.
+    with pytest.raises(OSError, match="Could not load this library: '': it names no file"):
+        gpuops.load_library("")
 
 
 def test_load_library(tmp_path: Path) -> None:
@@ -195,6 +216,15 @@ def test_operators_copy_to_themselves(ns: str, overloaded: Any) -> None:
     for value in (g, g.operator, overloaded.dim):
         assert copy.copy(value) is value
     assert getattr(ops, ns).g is g
+
+
+# O6
+def test_namespaces_and_markers_copy_to_themselves(ns: str) -> None:
+    custom_op(f"{ns}::g", lambda x: x, mutates_args=(), schema="(Array x) -> Array")
+    for value in (getattr(ops, ns), gpuops.fallthrough_kernel):
+        assert copy.copy(value) is value
+        assert copy.deepcopy(value) is value
+        assert pickle.loads(pickle.dumps(value)) is value
 
 
 # O6
