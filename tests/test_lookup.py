@@ -150,6 +150,23 @@ def test_a_custom_op_looks_like_its_function(ns: str) -> None:
     assert inspect.isfunction(scaled)
 
 
+# N2, O1
+def test_overloads_that_were_all_removed(ns: str) -> None:
+    with Library(ns, "FRAGMENT") as lib:
+        lib.define("f(Array x) -> Array")
+        lib.define("f.two(Array x, Array y) -> Array")
+        packet = getattr(ops, ns).f
+    assert packet.overloads() == []
+    for use in (
+        lambda: packet(X),
+        lambda: packet.operator,
+        lambda: gpuops.register_fake(packet, lambda x: x),
+        lambda: gpuops.get_kernel(packet),
+    ):
+        with pytest.raises(gpuops.StaleOperatorError, match=f"stale: {ns}::f was removed"):
+            use()
+
+
 # O4
 def test_doctest_finds_a_call_that_its_module_names(ns: str) -> None:
     @custom_op(f"{ns}::doubled", mutates_args=())
