@@ -12,12 +12,12 @@ array([3., 3.])
 
 from typing import TYPE_CHECKING, Any
 
+from gpuops import dispatch as _dispatch  # noqa: F401  # it builds the operators' calls
 from gpuops import ops as ops
 from gpuops.annotations import Array, DType, Scalar
 from gpuops.batching import VmapInfo
 from gpuops.debug import debug
 from gpuops.devices import Device, device_of
-from gpuops.dispatch import register_wrapper
 from gpuops.effects import EffectType, register_effect
 from gpuops.errors import (
     AliasError,
@@ -58,6 +58,7 @@ from gpuops.errors import (
     VmapError,
 )
 from gpuops.infer import infer_schema
+from gpuops.interception import register_wrapper
 from gpuops.library import Library
 from gpuops.lookup import get_kernel, set_kernel_enabled
 from gpuops.op import (

@@ -8,7 +8,6 @@ from typing import Any
 
 from gpuops import register
 from gpuops.devices import known_device_types
-from gpuops.dispatch import switched_off
 from gpuops.errors import (
     DeviceError,
     Location,
@@ -18,6 +17,7 @@ from gpuops.errors import (
     describe,
 )
 from gpuops.registry import Kernel, Operator, as_operator, registry
+from gpuops.selection import switched_off
 
 __all__ = ["SavedKernel", "get_kernel", "set_kernel_enabled"]
 

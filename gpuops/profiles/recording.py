@@ -8,7 +8,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any
 
-from gpuops.dispatch import observed
+from gpuops.observers import observed
 from gpuops.profiles.errors import MissingOpProfile
 from gpuops.profiles.model import (
     ArrayMetadata,

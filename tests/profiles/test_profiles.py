@@ -13,7 +13,7 @@ import pytest
 
 import gpuops
 from gpuops import FakeArray, FakeMode
-from gpuops.dispatch import _quick_kernel, observers
+from gpuops.observers import observers
 from gpuops.profiles import (
     ArrayMetadata,
     ListProfile,
@@ -26,6 +26,7 @@ from gpuops.profiles import (
     record_op_profiles,
     unsafe_generate_fake_kernels,
 )
+from gpuops.selection import quick_kernel
 
 F32 = ArrayMetadata(1, "float32", "cpu")
 
@@ -118,7 +119,7 @@ def test_recorders_nest_and_calls_are_quick_again_afterwards(ops):
 def test_calls_go_straight_to_the_kernel_unless_somebody_records(ops):
     def kernel_of_calls():
         operator = gpuops.registry.as_operator("profiled::scale")
-        return _quick_kernel(operator, "cpu")
+        return quick_kernel(operator, "cpu")
 
     before = kernel_of_calls()
     with record_op_profiles():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpuops.dispatch import ambient
 from gpuops.errors import DynamicShapeError, FakeContextError, ShapeError, location_of
+from gpuops.interception import ambient
 from gpuops.symbols import ShapeEnv, Symbol, SymBool, SymInt, require_equal
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import Any
 from gpuops.conventions import returned_arguments
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
-from gpuops.dispatch import ambient, entered
 from gpuops.effects import CONSTRUCTS
 from gpuops.errors import ArgumentError, TraceError, caller_location, describe
+from gpuops.interception import ambient, entered
 from gpuops.opaque import is_opaque_type
 from gpuops.opaque_fakes import real_of
 from gpuops.registry import Operator, registry
@@ -208,7 +208,7 @@ class Tracer:
     # -- one call ----------------------------------------------------------------------------------
 
     def interpret(self, operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """Run an operator and record the call; see `gpuops.dispatch.Ambient`."""
+        """Run an operator and record the call; see `gpuops.interception.Ambient`."""
         if not self.active:
             raise TraceError(
                 f"{operator.qualname} was called with an array of a tracing that has ended; "
