@@ -1,4 +1,4 @@
-"""Which kernel is in force: `get_kernel` finds it, `set_kernel_enabled` switches it off and on."""
+"""What is in force: `operators` lists, `get_kernel` finds, `set_kernel_enabled` switches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ from gpuops.errors import (
 from gpuops.registry import Kernel, Operator, as_operator, registry
 from gpuops.selection import switched_off
 
-__all__ = ["SavedKernel", "get_kernel", "set_kernel_enabled"]
+__all__ = ["SavedKernel", "get_kernel", "operators", "set_kernel_enabled"]
+
+
+def operators(namespace: str | None = None) -> list[Operator]:
+    """All registered operators, or those of one namespace, sorted by name."""
+    return registry.operators(namespace)
 
 
 class SavedKernel:

@@ -1,45 +1,28 @@
-"""The functions that users register with: `custom_op`, `define`, `impl`, `register_*`."""
+"""Declaring operators: `custom_op` from a function, `define` from a schema string."""
 
 from __future__ import annotations
 
-import inspect
-import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from gpuops import formulas, infer, register
-from gpuops.errors import (
-    SchemaError,
-    UsageError,
-    describe,
-)
+from gpuops import infer, register
+from gpuops.errors import SchemaError, UsageError, describe
+from gpuops.kernels import register_kernel
 from gpuops.library import Library
 from gpuops.lookup import set_kernel_enabled
-from gpuops.registry import Operator, Registration, as_operator, registry
-from gpuops.rules import register_autocast, register_vmap
-from gpuops.schema import MISSING, Parameter, Schema, check_default, parse_qualname
+from gpuops.registry import Operator, Registration, registry
+from gpuops.rules import register_autocast, register_autograd, register_fake, register_vmap
+from gpuops.schema import Schema, parse_qualname
 from gpuops.tags import Tag
+from gpuops.written import read_written
 
-__all__ = [
-    "CustomOp",
-    "custom_op",
-    "define",
-    "impl",
-    "load_library",
-    "operators",
-    "register_autograd",
-    "register_fake",
-    "register_kernel",
-]
+__all__ = ["CustomOp", "custom_op", "define"]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
-
-OpLike = Any
-"""An operator's call, an `Operator`, a packet with one overload, or a qualified name."""
 
 
 class CustomOp(Protocol[P, R_co]):
@@ -101,9 +84,6 @@ class CustomOp(Protocol[P, R_co]):
 
     def undo(self) -> None:
         """Remove the operator and all that was registered for it."""
-
-
-# -- declaring -------------------------------------------------------------------------------------
 
 
 @overload
@@ -187,7 +167,7 @@ def custom_op(
         if schema is None:
             parsed = _inferred(name, function, mutates_args)
         else:
-            parsed = _written(name, function, schema, mutates_args)
+            parsed = read_written(name, function, schema, mutates_args)
         operator = register.make_operator(
             parsed.with_name(f"{namespace}::{base}", overload_name),
             kind="custom_op",
@@ -198,7 +178,7 @@ def custom_op(
             function=function,
         )
         # Everything before it is visible: no caller ever meets an operator without its kernel.
-        register.register_kernels(operator, keys_as_given(keys), function)
+        register.register_kernels(operator, register.keys_as_given(keys), function)
         call = _finish_call(operator, function)
         handle = registry.add(operator)
         call.undo = handle.undo  # type: ignore[attr-defined]
@@ -207,85 +187,11 @@ def custom_op(
     return declare if fn is None else declare(fn)
 
 
-def keys_as_given(keys: list[str | None]) -> list[str]:
-    """Kernel keys as a ``device_types`` argument."""
-    return [key or "default" for key in keys]
-
-
 def _inferred(name: str, function: Callable[..., Any], mutates_args: Any) -> Schema:
     try:
         return infer.infer(function, mutates_args=mutates_args)
     except SchemaError as error:
         raise SchemaError(f"custom_op({name}): {error}") from None
-
-
-def _written(name: str, function: Callable[..., Any], text: str, mutates_args: Any) -> Schema:
-    def fail(message: str) -> Any:
-        raise SchemaError(f"custom_op({name}): {message}. The schema is {text!r}")
-
-    schema = register.parse_nameless(text, f"custom_op({name})")
-    known = [parameter.name for parameter in schema.parameters]
-    mutated = infer.mutated_names(mutates_args, known, fail)
-    source = "mutates_args"
-    if isinstance(mutates_args, str):  # it is "unknown": everything that can be
-        mutated = frozenset(parameter.name for parameter in schema.array_parameters)
-        source = "mutates_args='unknown'"
-    if mutated != frozenset(schema.mutated):
-        spelled = "{" + ", ".join(map(repr, schema.mutated)) + "}"
-        given = "{" + ", ".join(map(repr, sorted(mutated))) + "}"
-        fail(f"by its schema, the op mutates {spelled}, but {source} says {given}")
-    _check_signature(schema, function, fail)
-    return schema
-
-
-def _check_signature(
-    schema: Schema, function: Callable[..., Any], fail: Callable[[str], Any]
-) -> None:
-    """Compare a written schema with the function it is written for: names, kinds, defaults."""
-    try:
-        signature = infer.signature_of(function)
-    except ValueError:
-        return
-    kinds = inspect.Parameter
-    by_position, by_name = [], set()
-    for parameter in signature.parameters.values():
-        if parameter.kind in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD):
-            fail(f"the function takes {parameter}, which no schema can describe")
-        if parameter.kind is kinds.KEYWORD_ONLY:
-            by_name.add(parameter.name)
-        else:
-            by_position.append(parameter.name)
-    positional = [parameter.name for parameter in schema.positional]
-    if by_position != positional:
-        fail(
-            f"the function takes the positional arguments ({', '.join(by_position)}), the schema "
-            f"({', '.join(positional)})"
-        )
-    keyword_only = {parameter.name for parameter in schema.keyword_only}
-    if by_name != keyword_only:
-        fail(
-            f"the function takes the keyword-only arguments {sorted(by_name)}, the schema "
-            f"{sorted(keyword_only)}"
-        )
-    for declared in schema.parameters:
-        default = signature.parameters[declared.name].default
-        if default is not kinds.empty and not _same_default(declared, default):
-            fail(
-                f"argument {declared.name!r} has the default {default!r} in the function and "
-                f"{'none' if declared.default is MISSING else repr(declared.default)} in the schema"
-            )
-
-
-def _same_default(declared: Parameter, default: Any) -> bool:
-    """Whether a function's default is the declared one, in whatever way it is written."""
-    if not declared.has_default:
-        return False
-    try:
-        default = check_default(declared.type, default, declared.name)
-    except SchemaError:
-        return False
-    # A list that holds NaN is not equal to another one.
-    return bool(default == declared.default) or repr(default) == repr(declared.default)
 
 
 def _finish_call(operator: Operator, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -362,9 +268,6 @@ class _Methods:
         return set_kernel_enabled(self.operator, device_type, enabled)
 
 
-# -- registering by operator or name ---------------------------------------------------------------
-
-
 def define(
     qualname: str | Library,
     schema: str,
@@ -408,223 +311,3 @@ def define(
     if lib is not None:
         return lib.define(str(named), tags=tags)
     return registry.add(register.make_operator(named, kind="define", tags=tags))
-
-
-@overload
-def register_kernel(
-    op: OpLike, device_types: Any, func: None = None, /, *, lib: Library | None = None
-) -> Callable[[F], F]: ...
-@overload
-def register_kernel(
-    op: OpLike,
-    device_types: Any,
-    func: Callable[..., Any] | str,
-    /,
-    *,
-    lib: Library | None = None,
-) -> Registration: ...
-def register_kernel(
-    op: OpLike, device_types: Any, func: Any = None, /, *, lib: Library | None = None
-) -> Any:
-    """Register the kernel of an operator for one or several device types.
-
-    Args:
-        op: the operator, or its name.
-        device_types: ``"cpu"``, ``"cuda"``, a sequence of them, or None for the default kernel.
-        func: the kernel: a function that takes the operator's positional arguments by position
-            and its keyword-only ones by name, or ``"module:name"`` (``".module:name"`` relative to
-            the caller's package), imported at the first call. Without it, a decorator is returned.
-        lib: the library that the registration lives in.
-
-    Returns:
-        A handle that undoes it; in decorator form the function.
-
-    Raises:
-        OperatorNotFoundError: there is no such operator.
-        DeviceError: an unknown device type.
-        UsageError: `func` is not callable.
-        RegistrationError: it cannot take the operator's arguments.
-        SchemaError: the operator takes neither arrays nor a ``device`` argument.
-    """
-    operator = as_operator(op)
-    name = operator.qualname
-    found = register.kernel_devices(device_types, f"register_kernel({name})")
-    register.check_factory(operator.schema, found, name)
-    keys = keys_as_given(found)
-
-    def add(function: Any) -> Registration:
-        if lib is not None:
-            return lib.register_kernel(operator, keys, function)
-        return register.register_kernels(operator, keys, function)
-
-    if func is not None:
-        return add(func)
-
-    def decorate(function: F) -> F:
-        add(function)
-        return function
-
-    return decorate
-
-
-def impl(
-    qualname: OpLike,
-    types: Any = None,
-    func: Any = None,
-    *,
-    lib: Library | None = None,
-) -> Any:
-    """Register a kernel by name; `register_kernel` under torch's other name.
-
-    ``impl(lib, name, device_type)`` (torch's older form) is a decorator too.
-
-    Returns:
-        A handle that undoes it; in decorator form the function.
-    """
-    if isinstance(qualname, Library):
-        library, name, device_type = qualname, types, func
-
-        def decorate(function: F) -> F:
-            library.impl(name, function, device_type)
-            return function
-
-        return decorate
-    return register_kernel(qualname, types, func, lib=lib)
-
-
-def register_fake(
-    op: OpLike,
-    func: Any = None,
-    /,
-    *,
-    lib: Library | None = None,
-    allow_override: bool = True,
-) -> Any:
-    """Register the fake kernel of an operator: the function that computes output metadata only.
-
-    Args:
-        op: the operator, or its name.
-        func: takes the operator's arguments as kernels do and returns arrays without data; without
-            it, a decorator is returned.
-        lib: the library that the registration lives in.
-        allow_override: replace a fake kernel that is there already.
-
-    Returns:
-        A handle that undoes it; in decorator form the function.
-
-    Raises:
-        OperatorNotFoundError: there is no such operator.
-        UsageError: `func` is not callable.
-        RegistrationError: there is one already and `allow_override` is False, or `func` cannot
-            take the operator's arguments.
-
-    Warns:
-        UserWarning: the operator has `Tag.inplace` or `Tag.out`, and so a fake kernel by itself.
-    """
-    operator = as_operator(op)
-
-    def add(function: Any) -> Registration:
-        if lib is not None:
-            return lib.register_fake(operator, function, allow_override=allow_override)
-        return register.register_fake(operator, function, allow_override=allow_override)
-
-    if func is not None:
-        return add(func)
-
-    def decorate(function: F) -> F:
-        add(function)
-        return function
-
-    return decorate
-
-
-def register_autograd(
-    op: OpLike,
-    backward: Callable[..., Any],
-    /,
-    *,
-    setup_context: Callable[..., Any] | None = None,
-    lib: Library | None = None,
-) -> Registration:
-    """Register the gradient formula of an operator; it replaces the one before.
-
-    Args:
-        op: the operator, or its name. It must be functional: write to nothing, return no view.
-        backward: called as ``backward(ctx, *gradients)`` with the gradient of the result with
-            respect to each output: an array of its shape; of a list, a list; of what is no array,
-            None. It returns the gradient with respect to each positional input, in order (for one
-            input, the gradient itself will do): an array; of a list, a list with an array or None
-            for each item; None for inputs that are no arrays, and for zero. If there are
-            keyword-only arrays, the gradients of the keyword-only inputs follow. A gradient of the
-            shape that the input was broadcast to is summed, and cast to the input's dtype. It
-            should compute with operators (those of `gpuops.xp`, for instance), so that it can be
-            differentiated, batched and traced in turn.
-        setup_context: called after the kernel as ``setup_context(ctx=, inputs=, output=)`` (for
-            an operator with keyword-only inputs also with ``keyword_only_inputs=``, a
-            dictionary), with defaults filled in, to keep what `backward` needs:
-            ``ctx.save_for_backward(*arrays)``, which `backward` finds in ``ctx.saved_arrays``, and
-            any attribute of `ctx`. ``ctx.needs_input_grad`` says which gradients will be used.
-        lib: the library that the registration lives in.
-
-    Returns:
-        A handle that undoes it.
-
-    Raises:
-        OperatorNotFoundError: there is no such operator.
-        UsageError: `backward` or `setup_context` is not callable.
-        RegistrationError: the operator is not functional, or one of the two cannot take its
-            arguments.
-
-    >>> import numpy as np, gpuops
-    >>> from gpuops import Array
-    >>> @custom_op("demo_autograd::cube", mutates_args=())
-    ... def cube(x: Array) -> Array:
-    ...     return x**3
-    >>> def keep(ctx, inputs, output):
-    ...     ctx.save_for_backward(*inputs)
-    >>> def backward(ctx, gradient):
-    ...     (x,) = ctx.saved_arrays
-    ...     return gradient * 3 * x**2
-    >>> handle = register_autograd(cube, backward, setup_context=keep)
-    >>> gpuops.grad(lambda x: cube(x).sum())(np.array([1.0, 2.0]))
-    array([ 3., 12.])
-    >>> cube.undo()
-    """
-    operator = as_operator(op)
-    if lib is not None:
-        return lib.register_autograd(operator, backward, setup_context=setup_context)
-    return formulas.register_autograd(operator, backward, setup_context=setup_context)
-
-
-# -- looking up ------------------------------------------------------------------------------------
-
-
-def operators(namespace: str | None = None) -> list[Operator]:
-    """All registered operators, or those of one namespace, sorted by name."""
-    return registry.operators(namespace)
-
-
-def load_library(path: str | os.PathLike[str]) -> Any:
-    """Load a shared library whose functions kernels call, or which registers operators itself.
-
-    Args:
-        path: the path of the library.
-
-    Returns:
-        The `ctypes.CDLL`.
-
-    Raises:
-        UsageError: `path` is no path.
-        OSError: it cannot be loaded; the message names it.
-    """
-    import ctypes  # only here: few programs load libraries of their own
-
-    if not isinstance(path, (str, os.PathLike)):
-        raise UsageError(f"load_library takes the path of a library, got {describe(path)}")
-    if not os.fspath(path):
-        # The C library takes an empty name for the program itself.
-        raise OSError(f"Could not load this library: {path!r}: it names no file")
-    try:
-        return ctypes.CDLL(os.fspath(path))
-    except OSError as error:
-        raise OSError(f"Could not load this library: {path}: {error}") from error

@@ -33,6 +33,7 @@ __all__ = [
     "device_parameter",
     "kernel_device",
     "kernel_devices",
+    "keys_as_given",
     "make_operator",
     "parse_nameless",
     "register_fake",
@@ -116,6 +117,11 @@ def _kernel_device(name: Any, where: str) -> str | None:
     if name is None or (isinstance(name, str) and name == "default"):
         return None
     return check_device_type(name, where=where)
+
+
+def keys_as_given(keys: list[str | None]) -> list[str]:
+    """Kernel keys as a ``device_types`` argument."""
+    return [key or "default" for key in keys]
 
 
 def register_kernels(
