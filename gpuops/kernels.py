@@ -61,14 +61,7 @@ def register_kernel(
             return lib.register_kernel(operator, keys, function)
         return register.register_kernels(operator, keys, function)
 
-    if func is not None:
-        return add(func)
-
-    def decorate(function: F) -> F:
-        add(function)
-        return function
-
-    return decorate
+    return register.added_or_decorator(add, func)
 
 
 def impl(

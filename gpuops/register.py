@@ -7,7 +7,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from gpuops.conventions import apply_conventions
 from gpuops.devices import check_device_type
@@ -19,6 +19,7 @@ from gpuops.errors import (
     caller_location,
     describe,
     location_of,
+    user_stacklevel,
 )
 from gpuops.gufunc import parse_signature
 from gpuops.infer import signature_of
@@ -29,6 +30,7 @@ from gpuops.tags import Tag, normalise_tags
 
 __all__ = [
     "FAKE",
+    "added_or_decorator",
     "check_kernel",
     "device_parameter",
     "kernel_device",
@@ -39,6 +41,8 @@ __all__ = [
     "register_fake",
     "register_kernels",
 ]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 FAKE = "fake"
 """The rule token of fake kernels."""
@@ -276,19 +280,27 @@ def register_fake(
                 f"{operator.qualname} has {tag!r} and therefore a fake kernel already; "
                 f"the one at {location} overrides it",
                 UserWarning,
-                stacklevel=_user_stacklevel(),
+                stacklevel=user_stacklevel(),
             )
     return handle
 
 
-def _user_stacklevel() -> int:
-    """How far up the stack, from `warnings.warn` in the calling function, the user's code is."""
-    level = 1
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("gpuops."):
-        frame = frame.f_back
-        level += 1
-    return level
+def added_or_decorator(add: Callable[[Any], Registration], function: Any) -> Any:
+    """What a function that is a decorator too returns.
+
+    Args:
+        add: registers a function.
+        function: what to register; without one, the decorator is returned, which registers what it
+            decorates and leaves it as it is.
+    """
+    if function is not None:
+        return add(function)
+
+    def decorate(decorated: F) -> F:
+        add(decorated)
+        return decorated
+
+    return decorate
 
 
 def parse_nameless(schema_text: str, where: str) -> Schema:

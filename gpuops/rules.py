@@ -50,14 +50,7 @@ def register_fake(
             return lib.register_fake(operator, function, allow_override=allow_override)
         return register.register_fake(operator, function, allow_override=allow_override)
 
-    if func is not None:
-        return add(func)
-
-    def decorate(function: F) -> F:
-        add(function)
-        return function
-
-    return decorate
+    return register.added_or_decorator(add, func)
 
 
 def register_autograd(
@@ -160,14 +153,7 @@ def register_vmap(op: Any, func: Any = None, /, *, lib: Library | None = None) -
             return lib.register_vmap(operator, function)
         return batching.register_vmap(operator, function)
 
-    if func is not None:
-        return add(func)
-
-    def decorate(function: F) -> F:
-        add(function)
-        return function
-
-    return decorate
+    return register.added_or_decorator(add, func)
 
 
 def register_autocast(

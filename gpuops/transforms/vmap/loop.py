@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpuops.batching import VmapInfo
 from gpuops.devices import device_of
-from gpuops.errors import PerformanceWarning, VmapError, describe
+from gpuops.errors import PerformanceWarning, VmapError, describe, user_stacklevel
 from gpuops.registry import Operator
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.fake import FakeArray
@@ -28,20 +27,10 @@ def warn_of_loop(operator: Operator, batch_size: Any) -> None:
         f"per element. Register one with register_vmap({operator.qualname!r}, ...). "
         f"Declared as {operator.declaration}",
         PerformanceWarning,
-        stacklevel=_user_stacklevel(),
+        stacklevel=user_stacklevel(),
     )
     # Behind it: where warnings are errors, each call is one.
     operator.memo["vmap_warned"] = True
-
-
-def _user_stacklevel() -> int:
-    """How far up, from `warnings.warn` in the calling function, the user's code is."""
-    level = 1
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("gpuops."):
-        frame = frame.f_back
-        level += 1
-    return level
 
 
 def loop(operator: Operator) -> Callable[..., Any]:
