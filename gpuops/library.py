@@ -216,10 +216,12 @@ class Library:
         backward: Callable[..., Any],
         *,
         setup_context: Callable[..., Any] | None = None,
+        forward: Callable[..., Any] | None = None,
     ) -> Registration:
         """Register the gradient of an operator of the namespace; see `gpuops.register_autograd`."""
         operator = self._resolve(op)
-        return self.own(register_autograd(operator, backward, setup_context=setup_context))
+        handle = register_autograd(operator, backward, setup_context=setup_context, forward=forward)
+        return self.own(handle)
 
     def register_autocast(
         self, op: str | Operator | Callable[..., Any], device_type: str, cast_inputs: Any

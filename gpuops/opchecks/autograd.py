@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from gpuops.errors import NoGradientError
+from gpuops.errors import NoGradientError, describe
 from gpuops.formulas import AUTOGRAD
 from gpuops.opchecks.report import leaves
 from gpuops.opchecks.subject import REFUSALS, Subject, copied
-from gpuops.transforms.autograd import gradcheck, gradgradcheck
+from gpuops.transforms.autograd import gradcheck, gradgradcheck, vjp
 from gpuops.transforms.autograd.check import GradcheckError
 from gpuops.transforms.providers import find_rule
 
@@ -46,6 +46,8 @@ def check(subject: Subject) -> None:
         kept = [value for _, value in leaves(subject.operator, result) if _is_float(value)]
         return tuple(kept)
 
+    if getattr(entry.value, "forward", None) is not None:
+        _check_forward(subject, entry, call, inputs, values)
     for name, verify in (("gradient", gradcheck), ("second gradient", gradgradcheck)):
         try:
             with np.errstate(all="ignore"):
@@ -58,6 +60,23 @@ def check(subject: Subject) -> None:
         except Exception as error:
             if name == "gradient":
                 raise _failed(subject, entry, name, error, values) from error
+
+
+def _check_forward(
+    subject: Subject, entry: Any, call: Any, inputs: list[Any], values: list[Any]
+) -> None:
+    """What a formula computes in the operator's place is what the operator computes."""
+    expected = call(*inputs)
+    found, _ = vjp(call, *inputs)
+    for index, (got, wanted) in enumerate(zip(found, expected, strict=True)):
+        same = (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
+        if not same or not np.allclose(got, wanted, rtol=1e-7, atol=1e-9, equal_nan=True):
+            raise subject.fail(
+                f"where a gradient is wanted, the formula's forward gives another output {index} "
+                f"than the operator: {describe(got)} {got!r} instead of {describe(wanted)} "
+                f"{wanted!r}. The formula was registered at {entry.location}",
+                values,
+            )
 
 
 def _failed(subject: Subject, entry: Any, name: str, error: Exception, values: list[Any]) -> Any:

@@ -14,6 +14,7 @@ from gpuops.transforms.array_methods import xp
 from gpuops.transforms.autograd.array import DiffArray
 from gpuops.transforms.autograd.engine import fit, run_backward
 from gpuops.transforms.autograd.nodes import Node
+from gpuops.transforms.autograd.streaming import run_on_streams
 from gpuops.transforms.autograd.tape import Tape
 from gpuops.transforms.pytree import tree
 
@@ -255,7 +256,11 @@ class _Run:
 
     def gradients(self, seeds: list[tuple[Node, int, Any]], *, retain: bool) -> list[Any]:
         """The gradient of each argument, zeros where nothing depends on it."""
-        found = run_backward(seeds, retain=retain)
+        streams = self.tape.streams
+        if streams:
+            found = run_on_streams(seeds, retain=retain, streams=streams)
+        else:
+            found = run_backward(seeds, retain=retain)
         gradients = []
         for arrays, structure in self.inputs:
             leaves = [

@@ -67,6 +67,10 @@ class Context:
         """Whether `backward` gets zeros for outputs that nothing depends on (True), or None."""
         self._materialize = bool(value)
 
+    def kept(self) -> list[Any]:
+        """All that is kept, by `save_for_backward` and as attributes."""
+        return list(self.__dict__.values())
+
     def free(self) -> None:
         """Let go of everything that was kept."""
         operator = self._operator

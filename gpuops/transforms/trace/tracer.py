@@ -27,6 +27,7 @@ from gpuops.transforms.trace.array import TracingArray
 from gpuops.transforms.trace.graph import Graph
 from gpuops.transforms.trace.nodes import ArrayMeta, Constant, Input, Node, Ref, SizeSource
 from gpuops.transforms.trace.objects import Objects, is_reference
+from gpuops.transforms.trace.reads import Read
 from gpuops.transforms.trace.source import is_reserved
 from gpuops.transforms.trace.structure import Path, leaves, map_leaves
 
@@ -128,7 +129,7 @@ class Tracer:
         # In the mode "real", what numbers that operators returned are while it runs.
         self._numbers: dict[Any, int] = {}
         self._names: set[str] = set()
-        self.objects = Objects(fn, self._name)
+        self.objects = Objects(fn, self._name, lambda: len(self.nodes))
 
     # -- the whole ---------------------------------------------------------------------------------
 
@@ -160,7 +161,18 @@ class Tracer:
             externals=self.objects.externals,
             created=self.objects.created,
             closed_values=self.objects.values,
+            reads=[self._read(*read) for read in self.objects.reads],
         )
+
+    def _read(
+        self, owner: Any, path: str, value: Any, args: Any, kwargs: Any, position: int
+    ) -> Read:
+        def held(given: Any) -> Any:
+            return map_leaves(lambda path, leaf: self._object(leaf), given)
+
+        if args is None:
+            return Read(owner, path, value, position=position)
+        return Read(owner, path, value, held(args), held(kwargs), position)
 
     def _input(self, parameters: list[str], path: Path, leaf: Any) -> Any:
         name = "_".join([parameters[path[0]], *map(str, path[1:])])
