@@ -75,7 +75,7 @@ from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaqu
 from gpuops.packs import load_packs
 from gpuops.payload import OpaqueObject, get_payload, make_opaque, set_payload
 from gpuops.registry import Operator, Registration, fallthrough_kernel
-from gpuops.rules import register_autocast, register_vmap
+from gpuops.rules import register_autocast, register_no_gradient, register_vmap
 from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
 from gpuops.symbols import SymInt
@@ -252,6 +252,7 @@ __all__ = [
     "register_effect",
     "register_fake",
     "register_kernel",
+    "register_no_gradient",
     "register_opaque_type",
     "register_vmap",
     "register_wrapper",
