@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from gpuops import external_objects as external_objects
     from gpuops import profiles as profiles
     from gpuops import random as random
+    from gpuops import testing as testing
     from gpuops import xp as xp
     from gpuops.cuda.transfer import asarray as asarray
     from gpuops.opchecks import opcheck as opcheck
@@ -130,6 +131,7 @@ _LAZY = {
     "profiles": "gpuops.profiles",
     "random": "gpuops.random",
     "stop_gradient": "gpuops.transforms.autograd",
+    "testing": "gpuops.testing",
     "trace": "gpuops.transforms.trace",
     "value_and_grad": "gpuops.transforms.autograd",
     "vjp": "gpuops.transforms.autograd",
@@ -259,6 +261,7 @@ __all__ = [
     "set_kernel_enabled",
     "set_payload",
     "stop_gradient",
+    "testing",
     "trace",
     "value_and_grad",
     "vjp",
