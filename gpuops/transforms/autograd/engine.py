@@ -48,19 +48,35 @@ def run_backward(roots: Iterable[tuple[Node, int, Any]], *, retain: bool) -> dic
 
     for node, index, gradient in roots:
         add(node, index, gradient)
-    while heap:
-        node = heappop(heap)[1]
+    # The next node, where it is the only one: a chain needs no heap.
+    following: Node | None = None
+    while heap or following is not None:
+        node = heappop(heap)[1] if following is None else following
+        following = None
         found = node.pull(pending.pop(node))
         for (slot, parent, index), gradient in zip(node.edges, found, strict=True):
-            if gradient is not None:
-                meta = parent.metas[index]
-                assert meta is not None and node.operator is not None
-                shape, dtype, cls, _ = meta
-                # As for the usual arrays of the usual dtype: `fit` would find nothing to do.
-                array: Any = gradient
-                if not (type(array) is cls and array.dtype == dtype and array.shape == shape):
-                    gradient = fit(gradient, meta, node.operator, slot)
-                add(parent, index, gradient)
+            if gradient is None:
+                continue
+            meta = parent.metas[index]
+            assert meta is not None
+            shape, dtype, cls, _ = meta
+            # As for the usual arrays of the usual dtype: `fit` would find nothing to do.
+            array: Any = gradient
+            if type(array) is not cls or array.dtype is not dtype or array.shape != shape:
+                assert node.operator is not None
+                array = fit(gradient, meta, node.operator, slot)
+            if len(parent.metas) == 1 and parent not in pending and type(parent) is not Leaf:
+                # As `add` does, without a call.
+                pending[parent] = [array]
+                if heap or following is not None:
+                    heappush(heap, (-parent.serial, parent))
+                else:
+                    following = parent
+            else:
+                add(parent, index, array)
+        if heap and following is not None:
+            heappush(heap, (-following.serial, following))
+            following = None
         if not retain:
             node.free()
             node.edges = []

@@ -25,6 +25,7 @@ from gpuops.transforms.providers import find_rule
 
 __all__ = ["Tape", "no_grad"]
 
+new = object.__new__
 _silent: ContextVar[int] = ContextVar("gpuops_no_grad", default=0)
 """Differentiations that began before this depth record nothing."""
 
@@ -53,6 +54,7 @@ class _Plan:
     """What is the same for all calls of an operator.
 
     Attributes:
+        call: the operator's.
         arrays: the positions of the plain (or optional) array parameters.
         lists: the positions of lists of arrays.
         keywords: the names of the keyword-only array parameters, and whether they are lists.
@@ -61,6 +63,8 @@ class _Plan:
         is_view: whether an output is a view.
         is_plain: whether all arrays are positional and none is in a list.
         all_needed: what `needs_input_grad` is if every array needs one, where `is_plain`.
+        inputs: how many parameters there are.
+        are_arrays: whether each of them is an array, or a list of arrays.
         has_given: whether a formula's node notes which inputs were left to their defaults, and how
             long lists were.
         entry: the rule in force when `compiled` was made.
@@ -71,6 +75,7 @@ class _Plan:
     def __init__(self, operator: Operator) -> None:
         schema = operator.schema
         positional = schema.positional
+        self.call = operator.call
         self.arrays = [
             i for i, p in enumerate(positional) if p.type.is_array and not p.type.is_list
         ]
@@ -84,6 +89,8 @@ class _Plan:
         self.is_view = any(r.alias is not None for r in schema.returns)
         self.is_plain = not self.lists and not self.keywords
         self.all_needed = tuple(i in self.arrays for i in range(len(positional)))
+        self.inputs = len(schema.parameters)
+        self.are_arrays = tuple(p.type.is_array for p in schema.parameters)
         self.has_given = not self.is_plain or any(p.has_default for p in schema.parameters)
         self.entry: Any = None
         self.compiled: dict[Any, Any] = {}
@@ -117,7 +124,7 @@ class Tape:
         plan = operator.memo.get("autograd")
         if plan is None:
             plan = operator.memo["autograd"] = _Plan(operator)
-        values = list(args)
+        values = [*args]
         edges: list[Edge] = []
         for position in plan.arrays:
             arg = args[position]
@@ -125,17 +132,22 @@ class Tape:
                 values[position] = arg.value
                 edges.append((position, arg.node, arg.index))
         passed = kwargs
-        if plan.lists or plan.keywords:
+        if not plan.is_plain:
             passed = self._unwrap_rest(plan, args, kwargs, values, edges)
         if _silent.get() > self.depth:
             return self._constant(plan, operator, args, kwargs, values, passed)
         if plan.mutated:
             return self._write(plan, operator, args, kwargs, values, passed, edges)
-        out = operator.call(*values, **passed)
+        out = plan.call(*values, **passed) if passed else plan.call(*values)
         if plan.one:
             if out.dtype.kind not in "fc":
                 return out
-            node = self._node(plan, operator, values, passed, out, edges)
+            entry = registry.rule(operator, AUTOGRAD)
+            node: Node | None
+            if entry is not None and type(entry.value) is Formula:
+                node = apply_formula(operator, edges, entry.value, values, passed, out)
+            else:
+                node = self._node(plan, operator, values, passed, out, edges)
             if node is None:
                 return out
             node.metas = ((out.shape, out.dtype, type(out), None),)
@@ -144,10 +156,16 @@ class Tape:
                 if node.ctx is not None and node.ctx._constants:
                     _check_constants(operator, node, [out])
                     return out
-            wrapped = DiffArray(out, self, node)
+            # As `DiffArray(out, self, node)` does, in half the time.
+            array: DiffArray = new(DiffArray)
+            array.value = out
+            array.transform = self
+            array.node = node
+            array.index = 0
+            array.shared = False
             if plan.is_view:
-                self._share(args, wrapped)
-            return wrapped
+                self._share(args, array)
+            return array
         return self._several(plan, operator, args, values, passed, out, edges)
 
     def _unwrap_rest(
