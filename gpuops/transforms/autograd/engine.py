@@ -15,6 +15,7 @@ from gpuops.registry import Operator
 from gpuops.symbols import known_equal
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.autograd.nodes import Leaf, Meta, Node
+from gpuops.transforms.levels import nested_types
 
 __all__ = ["fit", "run_backward"]
 
@@ -100,6 +101,12 @@ def fit(gradient: Any, meta: Meta, operator: Operator, slot: Any) -> Any:
         gradient = np.asarray(gradient)
     if type(gradient) is not cls:
         _check_device(gradient, cls, operator, slot)
+    if gradient.dtype.kind not in "fciub":
+        _, name = _name(operator, slot)
+        raise GradientError(
+            f"{operator.qualname}: expected the gradient of {name} to be an array of numbers, "
+            f"{dtype} like the input, got {describe(gradient)}. Declared as {operator.declaration}"
+        )
     if not _same(gradient.shape, shape):
         gradient = _sum_to(gradient, shape, operator, slot)
     if gradient.dtype != dtype:
@@ -149,7 +156,9 @@ def _fail_shape(gradient: Any, shape: Any, operator: Operator, slot: Any) -> NoR
 
 def _check_device(gradient: Any, cls: type, operator: Operator, slot: Any) -> None:
     got, expected = array_kind(type(gradient)), array_kind(cls)
-    if got is None and type(gradient) not in wrapper_types:
+    # Of a real array, a gradient may be that of a transformation around this, but no fake.
+    allowed = wrapper_types.keys() if expected is None else nested_types
+    if got is None and type(gradient) not in allowed:
         _, name = _name(operator, slot)
         raise GradientError(
             f"{operator.qualname}: expected the gradient of {name} to be an array or None, got "

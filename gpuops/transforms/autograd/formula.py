@@ -252,11 +252,14 @@ def _check_number(
         return
     names = ", ".join(parameter.name for parameter in schema.parameters[: max(least, positional)])
     expected = max(least, positional)
+    got = str(len(values))
+    if len(values) == 1 and isinstance(values[0], (list, dict)):
+        got += f" ({describe(values[0])}; several gradients are returned as a tuple)"
     _fail(
         operator,
         formula,
         f"returned an incorrect number of gradients: expected {expected}, one for each input "
-        f"({names}), got {len(values)}",
+        f"({names}), got {got}",
     )
 
 
