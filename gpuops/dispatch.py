@@ -41,7 +41,14 @@ def _slow(operator: Operator) -> Callable[..., Any]:
     def slow(*args: Any, **kwargs: Any) -> Any:
         return _run(operator, routes, args, kwargs, names, has_lists)[0]
 
-    return slow
+    def positional(*args: Any) -> Any:
+        # As `_run` does in the usual case: wrappers, within nothing that takes calls.
+        wrapper = routes.get(tuple(map(type, args)))
+        if wrapper is not None and operator.gone is None and ambient.get() is None:
+            return wrapper.value(operator, args, {})
+        return _run(operator, routes, args, {}, names, has_lists)[0]
+
+    return slow if names or has_lists else positional
 
 
 def _counting(operator: Operator, slow: Callable[..., Any]) -> Callable[..., Any]:

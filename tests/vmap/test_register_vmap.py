@@ -282,6 +282,10 @@ def test_a_rule_that_returns_no_pair_is_refused(double: Any, wrong: Any) -> None
         (X, 0),
         ((X, X, X), 0),
         ((X, 3), 0),
+        ((X, 3), (0, None)),
+        ((X, None), (0, None)),
+        ((X, None), 0),
+        ((X, [X]), 0),
         ((X, X), {0: 0}),
     ],
 )
@@ -289,6 +293,30 @@ def test_out_dims_of_another_structure_are_refused(split: Any, out: Any, dims: A
     split.register_vmap(lambda info, in_dims, x: (out, dims))
     with pytest.raises(VmapError, match=r"vmap_test::split .*incompatible \(output, out_dims\)"):
         vmap(split)(X)
+
+
+# S9
+@pytest.mark.parametrize("out", [None, X])
+def test_the_rule_of_an_operator_that_returns_nothing(out: Any) -> None:
+    @gpuops.custom_op("vmap_test::clear", mutates_args={"x"})
+    def clear(x: Array) -> None:
+        x[...] = 0
+
+    def rule(info: Any, in_dims: Any, x: Any) -> Any:
+        clear(x)
+        return out, None
+
+    clear.register_vmap(rule)
+    x = np.ones((3, 2))
+    try:
+        if out is None:
+            vmap(lambda row: clear(row) or row)(x)
+            assert not x.any()
+        else:
+            with pytest.raises(VmapError, match="vmap_test::clear .* so None was expected"):
+                vmap(clear)(x)
+    finally:
+        clear.undo()
 
 
 # S10

@@ -22,7 +22,7 @@ from gpuops.symbols._sympy import sympy
 from gpuops.symbols.algebra import evaluate
 from gpuops.symbols.env import line_text
 from gpuops.transforms.fake import FakeArray, FakeMode
-from gpuops.transforms.levels import LEVEL, begin, register_nested
+from gpuops.transforms.levels import LEVEL, begin, nested_types, register_nested
 from gpuops.transforms.trace.array import TracingArray
 from gpuops.transforms.trace.graph import Graph
 from gpuops.transforms.trace.nodes import ArrayMeta, Constant, Input, Node, Ref, SizeSource
@@ -183,7 +183,7 @@ class Tracer:
         made = Input(self._name(name), ArrayMeta.of(leaf), path)
         value = leaf
         if self.mode is not None:
-            value = self.mode.from_array(leaf)
+            value = self._fake_of(leaf)
         if self.tracing_mode == "symbolic":
             value = self._with_symbols(value, made)
             made.meta = ArrayMeta.of(value)
@@ -289,9 +289,19 @@ class Tracer:
             self._check_told(operator, leaf)
             # A kernel needs the number that the call before it returned.
             return leaf if self.mode is not None else evaluate(leaf.expr, self._numbers)
-        if self.mode is not None and array_kind(type(leaf)) is not None:
-            return self.mode.from_array(leaf)
+        if self.mode is not None and (
+            type(leaf) in nested_types or array_kind(type(leaf)) is not None
+        ):
+            return self._fake_of(leaf)
         return real_of(leaf)
+
+    def _fake_of(self, leaf: Any) -> FakeArray:
+        """The fake of an array; of one of a transformation around this, of what it looks like."""
+        assert self.mode is not None
+        if type(leaf) not in nested_types:
+            return self.mode.from_array(leaf)
+        shape, strides = tuple(leaf.shape), tuple(leaf.strides)
+        return FakeArray.raw(shape, leaf.dtype, leaf.device, strides, self.mode)
 
     def _check_told(self, operator: Operator, size: SymInt) -> None:
         """Refuse a size that could not be known when the graph runs.
