@@ -26,7 +26,7 @@ from gpuops.schema import Return, Schema
 from gpuops.transforms.fake import FakeArray, get_ctx
 from gpuops.transforms.fake.interpreter import has_fake, overrides
 
-__all__ = ["unsafe_generate_fake_kernels"]
+__all__ = ["made_outputs", "unsafe_generate_fake_kernels"]
 
 _warned: WeakSet[Operator] = WeakSet()
 
@@ -106,37 +106,44 @@ def overridden(
 
 
 def _fake_of(operator: Operator, options: list[OpProfile]) -> Callable[..., Any]:
-    schema = operator.schema
-    names = [parameter.name for parameter in schema.parameters]
-    returned = [p.name for p in returned_arguments(schema, operator.tags)]
-
-    aliased = [_aliased_argument(schema, declared) for declared in schema.returns]
-
     def fake(*args: Any, **kwargs: Any) -> Any:
         values = (*args, *kwargs.values())
         for profile in options:
             if not differences(operator, profile, values):
-                break
-        else:
-            raise missing_profile(operator, options, values)
-        if returned:
-            given = dict(zip(names, values, strict=True))
-            arrays = tuple(given[name] for name in returned)
-            return arrays if schema.returns_tuple else arrays[0]
-        if not schema.returns:
-            return None
-        made = _make(operator, profile.out_profile, values)
-        if all(index is None for index in aliased):
-            return made
-        # What the schema says to be an argument is that argument.
-        results = made if schema.returns_tuple else (made,)
-        results = tuple(
-            made if index is None else values[index]
-            for index, made in zip(aliased, results, strict=True)
-        )
-        return results if schema.returns_tuple else results[0]
+                return made_outputs(operator, profile.out_profile, values)
+        raise missing_profile(operator, options, values)
 
     return fake
+
+
+def made_outputs(operator: Operator, out_profile: Any, values: tuple[Any, ...]) -> Any:
+    """What a fake kernel made from a profile returns.
+
+    Args:
+        operator: whose fake kernel is running.
+        out_profile: of the outputs.
+        values: the call's arguments in schema order.
+    """
+    schema = operator.schema
+    returned = [p.name for p in returned_arguments(schema, operator.tags)]
+    if returned:
+        names = [parameter.name for parameter in schema.parameters]
+        given = dict(zip(names, values, strict=True))
+        arrays = tuple(given[name] for name in returned)
+        return arrays if schema.returns_tuple else arrays[0]
+    if not schema.returns:
+        return None
+    made = _make(operator, out_profile, values)
+    aliased = [_aliased_argument(schema, declared) for declared in schema.returns]
+    if all(index is None for index in aliased):
+        return made
+    # What the schema says to be an argument is that argument.
+    results = made if schema.returns_tuple else (made,)
+    results = tuple(
+        made if index is None else values[index]
+        for index, made in zip(aliased, results, strict=True)
+    )
+    return results if schema.returns_tuple else results[0]
 
 
 def _aliased_argument(schema: Schema, declared: Return) -> int | None:

@@ -117,7 +117,7 @@ class Tracer:
             self.tracing_mode = tracing_mode = "fake"  # there is nothing real to run
         if tracing_mode != "real":
             modes = [fake.fake_mode for fake in fakes if fake.fake_mode is not None]
-            self.mode = modes[0] if modes else FakeMode()
+            self.mode = modes[0] if modes else self.make_mode()
         env = None if self.mode is None else self.mode.shape_env
         self.env = ShapeEnv() if env is None else env
         self._conditions_before = len(self.env.conditions)
@@ -129,6 +129,10 @@ class Tracer:
         self._numbers: dict[Any, int] = {}
         self._names: set[str] = set()
         self.objects = Objects(fn, self._name)
+
+    def make_mode(self) -> FakeMode:
+        """The mode that fakes belong to; a draft has symbols of its own kind in it."""
+        return FakeMode()
 
     # -- the whole ---------------------------------------------------------------------------------
 
