@@ -14,7 +14,7 @@ from gpuops.profiles.model import metadata_of
 from gpuops.profiles.sizes import DraftEnv
 from gpuops.register import FAKE
 from gpuops.registry import Operator, registry
-from gpuops.symbols import is_symbolic
+from gpuops.symbols import is_sym_number, is_symbolic
 from gpuops.transforms.fake import FakeArray
 from gpuops.transforms.fake.interpreter import interpret, overrides
 
@@ -157,6 +157,12 @@ def _other_differences(env: DraftEnv, fake: Any, real: Any) -> Iterator[tuple[st
     if type(real) is int and (type(fake) is int or is_symbolic(fake)):
         if not env.fits(fake, real):
             yield "number", f"the fake says {env.number(fake)}, the kernel returned {real}"
+    elif is_sym_number(fake):
+        if fake.kind != type(real).__name__:
+            yield "type", f"the fake gives a {fake.kind}, the kernel {describe(real)}"
+    elif type(fake) is str and type(real) is str:
+        if fake != real:
+            yield "value", f"the fake says {fake!r}, the kernel returned {real!r}"
     elif type(fake) is not type(real):
         yield "type", f"the fake gives {describe(fake)}, the kernel {describe(real)}"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
-from gpuops.devices import array_kind
+from gpuops.devices import array_kind, device_of
 from gpuops.dispatch import ambient
 from gpuops.errors import (
     ArgumentError,
@@ -29,13 +29,13 @@ from gpuops.profiles.agreement import (
     run_fake,
 )
 from gpuops.profiles.generate import made_outputs
-from gpuops.profiles.model import OpProfile, profile_of_call, profile_of_output
+from gpuops.profiles.model import OpProfile, note_profile, profile_of_call, profile_of_output
 from gpuops.profiles.report import DraftReport, Failure, FailureKind
 from gpuops.profiles.sizes import DraftEnv
 from gpuops.profiles.snapshot import Snapshot
 from gpuops.register import FAKE
 from gpuops.registry import Operator, registry
-from gpuops.symbols import is_symbolic
+from gpuops.symbols import is_sym_number, is_symbolic
 from gpuops.transforms.fake import FakeArray, FakeMode
 from gpuops.transforms.trace.array import TracingArray
 from gpuops.transforms.trace.graph import Graph
@@ -149,7 +149,7 @@ class _Draft(Tracer):
     def _real(self, leaf: Any) -> Any:
         if type(leaf) is FakeArray:
             return self.reals.of(leaf)
-        return int(self.sizes.number(leaf)) if is_symbolic(leaf) else leaf
+        return self.sizes.number(leaf) if is_symbolic(leaf) or is_sym_number(leaf) else leaf
 
     def reveal(self, array: Any, what: str) -> Any:
         self._note(FailureKind.DATA_DEPENDENT_ERROR, None, f"the function {what}")
@@ -173,7 +173,8 @@ class _Draft(Tracer):
         if not self._agrees(operator, made, out, (args, kwargs), values, undo):
             profile = OpProfile(arguments, profile_of_output(out))
             if self.sizes.refused is None:
-                self.report.op_profiles.setdefault(operator.qualname, set()).add(profile)
+                known = self.report.op_profiles.setdefault(operator.qualname, set())
+                note_profile(known, profile)
             made = self._stand_in(operator, args, kwargs, profile)
         return self._paired(made.outputs, out)
 
@@ -271,6 +272,10 @@ class _Draft(Tracer):
         if isinstance(real, (tuple, list)):
             return type(real)(map(self._paired, fake, real))
         if type(fake) is FakeArray:
+            device = device_of(real)
+            if device is not None and fake.device is not device and not self.reals.has(fake):
+                # "cuda" of a fake is some GPU; the real array knows which.
+                fake = FakeArray.raw(fake.shape, fake.dtype, device, fake.strides, self.mode)
             if self.tracing_mode != "symbolic" and any(map(is_symbolic, fake.shape)):
                 fake = FakeArray.raw(
                     tuple(real.shape), fake.dtype, fake.device, tuple(real.strides), self.mode
@@ -282,11 +287,14 @@ class _Draft(Tracer):
             return fake
         if is_symbolic(fake):
             self.sizes.fits(fake, real)
-            return fake if self.tracing_mode == "symbolic" else real
-        return real
+        elif is_sym_number(fake):
+            self.sizes.set_number(fake, real)
+        else:
+            return real
+        return fake if self.tracing_mode == "symbolic" else real
 
     def _wrap_number(self, node: Any, path: tuple[int, ...], value: Any) -> tuple[Any, Any]:
-        if value is None or type(value) is int or is_symbolic(value):
+        if value is None or type(value) in (int, str) or is_symbolic(value) or is_sym_number(value):
             return super()._wrap_number(node, path, value)
         reason = f"{describe(value)} that it returned is fixed in the graph"
         kind = FailureKind.DATA_DEPENDENT_ERROR
@@ -308,6 +316,10 @@ class _Reals:
         key, known = id(fake), self._known
         if key not in known:
             known[key] = weakref.ref(fake, lambda _: known.pop(key, None)), real
+
+    def has(self, fake: FakeArray) -> bool:
+        """Whether a fake has a real array beside it."""
+        return id(fake) in self._known
 
     def of(self, fake: FakeArray) -> Any:
         """The real array beside a fake."""

@@ -28,6 +28,8 @@ from gpuops.transforms.fake.interpreter import has_fake, overrides
 
 __all__ = ["made_outputs", "unsafe_generate_fake_kernels"]
 
+_NUMBERS: dict[str, type] = {"int": int, "float": float, "complex": complex, "bool": bool}
+
 _warned: WeakSet[Operator] = WeakSet()
 
 
@@ -169,12 +171,13 @@ def _make(operator: Operator, entry: Any, values: tuple[Any, ...]) -> Any:
     assert isinstance(entry, ScalarProfile)
     if entry.type == "none":
         return None
-    if entry.type == "int":
-        context = get_ctx()
-        origin = f"a number that {operator.qualname} returned"
-        return context._shape_env().new_number(origin=origin)
+    if entry.type in _NUMBERS:
+        return get_ctx().new_dynamic_number(_NUMBERS[entry.type])
+    if entry.value is not None:
+        return entry.value
+    why = "several were recorded" if entry.type == "str" else "no profile tells which"
     raise NoFakeError(
-        f"{operator.qualname} returns a {entry.type}, and no profile tells which: register a fake "
+        f"{operator.qualname} returns a value of type {entry.type}, and {why}: register a fake "
         f"kernel. Declared as {operator.declaration}"
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from gpuops.errors import Location, caller_location
 from gpuops.profiles.report import DraftReport, Failure, FailureKind
 from gpuops.registry import Operator
-from gpuops.symbols import ShapeEnv, SymBool, SymInt, is_symbolic
+from gpuops.symbols import ShapeEnv, SymBool, SymInt, SymNumber, is_sym_number, is_symbolic
 from gpuops.symbols._sympy import sympy
 from gpuops.symbols.algebra import evaluate
 from gpuops.symbols.env import Comparison, Condition
@@ -38,11 +38,15 @@ class DraftEnv(ShapeEnv):
         self.refused: Failure | None = None
         self._report = report
         self._real: dict[Any, int] = {}
+        # The numbers too, so that no other one gets the id of one that is gone.
+        self._values: dict[int, tuple[SymNumber, Any]] = {}
 
     # -- real numbers ------------------------------------------------------------------------------
 
     def number(self, size: Any) -> Any:
-        """The number that a size is in this run; the size itself where nobody knows."""
+        """The number that a size, or another number, is in this run; itself if nobody knows."""
+        if is_sym_number(size):
+            return self._values.get(id(size), (size, size))[1]
         if not is_symbolic(size):
             return size
         found = evaluate(self.simplify(size.expr), self._numbers())
@@ -96,6 +100,18 @@ class DraftEnv(ShapeEnv):
             forget()
 
         return undo
+
+    def set_number(self, number: SymNumber, real: Any) -> None:
+        """Give a number that is no int the value that the kernel returned."""
+        self._values[id(number)] = number, real
+
+    def number_value(self, number: SymNumber) -> Any:
+        """What a number is, which is reported."""
+        known = self._values.get(id(number))
+        if known is None:
+            return super().number_value(number)
+        self._depends(f"needs the {number.kind} that {number.describe()} is; it is {known[1]} here")
+        return known[1]
 
     # -- what is asked -----------------------------------------------------------------------------
 
