@@ -23,10 +23,13 @@ from gpuops.profiles.model import (
 )
 from gpuops.schema import parse_qualname
 
-__all__ = ["FORMAT_VERSION", "generate_yaml_from_profiles", "read_profiles_from_yaml"]
+__all__ = ["FORMAT_VERSION", "LARGEST", "generate_yaml_from_profiles", "read_profiles_from_yaml"]
 
 FORMAT_VERSION = (1, 1)
 """1.1 added the value of a scalar. A file says the least version that has all that is in it."""
+
+LARGEST = 16 << 20
+"""How long a file may be, in bytes or characters: some 150,000 profiles. Parsing takes a minute."""
 
 _VERSION = r"([0-9]{1,6})\.([0-9]{1,6})"
 
@@ -192,6 +195,8 @@ def _cut(text: str, length: int) -> str:
 
 def _parsed(text: str | bytes) -> Any:
     yaml = _yaml()
+    if isinstance(text, (str, bytes, bytearray)) and len(text) > LARGEST:
+        raise ProfileError(f"profiles, line 1: the file is larger than {LARGEST >> 20} MiB")
     if isinstance(text, (bytes, bytearray)):
         data = bytes(text)
         try:
@@ -280,10 +285,10 @@ def _sequence(node: Any, key: str) -> list[Any]:
     return list(node.value)
 
 
-def _string(node: Any, key: str) -> str:
+def _string(node: Any, key: str, expected: str = "text") -> str:
     # A version or a name that looks like a number is still text.
     if node.id != "scalar" or node.tag == _NULL:
-        _fail(node, key, f"expected text, got {_got(node)}")
+        _fail(node, key, f"expected {expected}, got {_got(node)}")
     return str(node.value)
 
 
@@ -322,7 +327,7 @@ def _entry(node: Any, key: str, *, argument: bool = False, inner: bool = False) 
             where = items[names.index("value")][1] if "value" in found else node
             return _made(where, "value", ScalarProfile, found["scalar"], found.get("value"))
     parts = _mapping(node, key, ("rank", "dtype", "device", "order"))
-    rank = _string(parts["rank"], "rank")
+    rank = _string(parts["rank"], "rank", "an int from 0 to 64")
     if re.fullmatch(r"[0-9]{1,3}", rank) is None or parts["rank"].tag == _STR:
         _fail(parts["rank"], "rank", f"expected an int from 0 to 64, got {rank!r}")
     texts = {name: _string(parts[name], name) for name in ("dtype", "device", "order")}
@@ -336,4 +341,4 @@ def _made(node: Any, key: str, cls: Any, *args: Any, **kwargs: Any) -> Any:
     try:
         return cls(*args, **kwargs)
     except ProfileError as error:
-        _fail(node, key, str(error))
+        _fail(node, key, str(error).removeprefix(f"{key}: "))

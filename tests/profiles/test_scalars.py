@@ -105,11 +105,11 @@ def test_any_string_comes_back(value):
 @pytest.mark.parametrize(
     ("out", "said"),
     [
-        ("{scalar: int, value: 3}", "line 6, key 'value': value: only a scalar of type str"),
+        ("{scalar: int, value: 3}", "line 6, key 'value': only a scalar of type str"),
         ("{scalar: str, value: [1]}", "line 6, key 'value': expected text, got a list"),
         ("{scalar: str, value: null}", "key 'value': expected text"),
         ("{value: a}", "line 6, key 'out': the key 'rank' is missing"),
-        ("{scalar: word, value: a}", "key 'scalar': scalar: expected one of"),
+        ("{scalar: word, value: a}", "key 'scalar': expected one of"),
         ("{scalar: str, values: a}", "line 6, key 'out': the key 'rank' is missing"),
     ],
 )
