@@ -62,7 +62,8 @@ def run_fake(
             return found.raw
 
         # For messages, which name the place of a fake kernel.
-        spy.py_func = rule  # type: ignore[attr-defined]  # a function with an attribute
+        spied: Any = spy
+        spied.py_func, spied.described = rule, getattr(rule, "described", None)
         standing[operator] = spy
     token = overrides.set(standing)
     try:

@@ -28,7 +28,7 @@ from gpuops.profiles.agreement import (
     mismatches,
     run_fake,
 )
-from gpuops.profiles.generate import made_outputs
+from gpuops.profiles.generate import GeneratedFake
 from gpuops.profiles.model import OpProfile, note_profile, profile_of_call, profile_of_output
 from gpuops.profiles.report import DraftReport, Failure, FailureKind
 from gpuops.profiles.sizes import DraftEnv
@@ -44,12 +44,6 @@ from gpuops.transforms.trace.structure import leaves, map_leaves
 from gpuops.transforms.trace.tracer import Tracer
 
 __all__ = ["DraftReport", "Failure", "FailureKind", "trace_draft"]
-
-# What a function may raise because a size is no int: then it runs once more, with ints.
-_BY_SYMBOLS = (
-    *(GpuopsError, TypeError, ValueError, AttributeError, LookupError),
-    *(AssertionError, NotImplementedError),
-)
 
 
 def trace_draft(fn: Callable[..., Any]) -> Callable[..., tuple[Graph, DraftReport]]:
@@ -81,7 +75,7 @@ def trace_draft(fn: Callable[..., Any]) -> Callable[..., tuple[Graph, DraftRepor
         draft = _Draft(fn, args, report)
         try:
             return draft.run_and_restore(), report
-        except _BY_SYMBOLS as error:
+        except Exception as error:  # a function may raise anything because a size is no int
             if error is draft.own_error:
                 raise
             place = _place_of(error.__traceback__)
@@ -262,10 +256,9 @@ class _Draft(Tracer):
     ) -> FakeRun:
         """What a fake made from the profile returns."""
 
-        def fake(*given: Any, **named: Any) -> Any:
-            return made_outputs(operator, profile.out_profile, (*given, *named.values()))
-
-        return self._run_fake(operator, args, kwargs, fake)
+        return self._run_fake(
+            operator, args, kwargs, GeneratedFake(operator, [profile], match=False)
+        )
 
     def _paired(self, fake: Any, real: Any) -> Any:
         """The outputs for the function: fakes with their real arrays, and numbers."""

@@ -272,10 +272,10 @@ def _check_version(node: Any) -> None:
     if match is None:
         _fail(node, "format", f"expected a version such as '1.0', got {_got(node)}")
     if int(match[1]) != FORMAT_VERSION[0]:
-        ours = ".".join(map(str, FORMAT_VERSION))
+        major, minor = FORMAT_VERSION
         raise OutdatedProfileError(
             f"Unable to load outdated profile: it has the format version {text}, and this gpuops "
-            f"({gpuops.__version__}) reads {FORMAT_VERSION[0]}.x (it writes {ours})"
+            f"({gpuops.__version__}) reads {major}.x (it writes {major}.0 to {major}.{minor})"
         )
 
 

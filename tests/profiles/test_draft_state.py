@@ -115,6 +115,21 @@ def test_state_of_globals_closures_and_attributes_is_as_before(operators):  # X1
     gpuops.get_payload(QUEUE).clear()
 
 
+def test_any_error_that_symbols_cause_leads_to_a_run_with_ints():
+    class NoInt(Exception):
+        pass
+
+    def fn(x):
+        if not isinstance(x.shape[0], int):
+            raise NoInt("planted")
+        return x * 2
+
+    graph, report = trace(fn, "draft")(np.ones(3))
+    (failure,) = report.failures
+    assert failure.reason == "NoInt on symbols for sizes: planted"
+    np.testing.assert_array_equal(graph(np.ones(3)), np.full(3, 2.0))
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_opaque_arguments_are_as_before(operators, nested):  # X17
     state, queue = gpuops.random.RNGState(3), gpuops.make_opaque([1])

@@ -162,7 +162,9 @@ class FakeContext:
 
     def describe(self) -> str:
         """The fake kernel and its place, for messages."""
-        place = location_of(self.fake) or self.operator.location
+        # Fakes that nobody wrote have no place, and say what they are.
+        place = getattr(self.fake, "described", None) or location_of(self.fake)
+        place = place or self.operator.location
         return f"the fake of {self.operator.qualname} ({place})"
 
 
