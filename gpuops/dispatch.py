@@ -24,7 +24,7 @@ from gpuops.opaque_fakes import is_fake
 from gpuops.register import device_parameter
 from gpuops.registry import Operator, registry
 from gpuops.selection import fail_without_kernel, find_kernel
-from gpuops.symbols import is_symbolic
+from gpuops.symbols import is_sym_number, is_symbolic
 
 __all__ = ["holds_symbols", "run_kernel"]
 
@@ -201,8 +201,12 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
 
 
 def holds_symbols(value: Any) -> bool:
-    """Whether a converted argument is a `SymInt`, or a list with one."""
-    return is_symbolic(value) or (type(value) is list and any(map(is_symbolic, value)))
+    """Whether a converted argument is a symbol for a number, or a list with one."""
+    return _is_symbol(value) or (type(value) is list and any(map(_is_symbol, value)))
+
+
+def _is_symbol(value: Any) -> bool:
+    return is_symbolic(value) or is_sym_number(value)
 
 
 def _holds_fake(value: Any) -> bool:
@@ -223,9 +227,15 @@ def _put_numbers(arguments: Arguments) -> None:
     """Put numbers in the place of symbols: a kernel needs them; see `ShapeEnv.value`."""
     for index, value in enumerate(arguments.values):
         if type(value) is list:
-            arguments.values[index] = [int(x) if is_symbolic(x) else x for x in value]
-        elif is_symbolic(value):
-            arguments.values[index] = int(value)
+            arguments.values[index] = list(map(_number, value))
+        else:
+            arguments.values[index] = _number(value)
+
+
+def _number(value: Any) -> Any:
+    if is_sym_number(value):
+        return value.known()
+    return int(value) if is_symbolic(value) else value
 
 
 def _guard(arguments: Arguments, device: Device | None) -> AbstractContextManager[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import subprocess
 import sys
 import threading
@@ -272,6 +273,47 @@ def test_blocks_nest_and_other_threads_keep_their_own(ops):
                 thread.join()
             assert ops.scale(x).ndim == 1
     assert len(caught) == 1
+
+
+def test_blocks_may_end_in_any_order_and_in_another_context(ops):
+    x = ArrayMetadata(1, "float64", "cpu")
+
+    def profiles(dtype):
+        return {"profiled::scale": {OpProfile((x, None, None), ArrayMetadata(1, dtype, "cpu"))}}
+
+    def block(dtype):
+        with unsafe_generate_fake_kernels(profiles(dtype)):
+            yield
+
+    def dtype():
+        return ops.scale(FakeMode().from_array(np.ones(3))).dtype
+
+    def outer():
+        first, second = block("int8"), block("int16")
+        next(first)
+        next(second)
+        assert dtype() == "int16"
+        first.close()
+        assert dtype() == "int16"
+        contextvars.copy_context().run(second.close)
+        assert dtype() == "int16"  # this context's block was not left
+
+    contextvars.copy_context().run(outer)
+    with pytest.raises(gpuops.NoFakeError):
+        dtype()
+
+
+def test_a_generated_fake_says_that_it_is_one(ops):
+    x = ArrayMetadata(1, "float64", "cpu")
+    with unsafe_generate_fake_kernels({"profiled::scale": {OpProfile((x, None, None), x)}}):
+        out = ops.scale(FakeMode().from_array(np.ones(3)))
+        with pytest.raises(gpuops.errors.UnknownSizeError, match=r"made from recorded profiles\)"):
+            int(out.shape[0])
+    with unsafe_generate_fake_kernels({"profiled::scale": {OpProfile((x, None, None), (x, x))}}):
+        with pytest.raises(
+            gpuops.ReturnError, match=r"GeneratedFake \(made from recorded profiles"
+        ):
+            ops.scale(FakeMode().from_array(np.ones(3)))
 
 
 def test_tuples_lists_and_in_place_results(ops):  # X8

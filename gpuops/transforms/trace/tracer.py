@@ -17,7 +17,15 @@ from gpuops.interception import ambient, entered
 from gpuops.opaque import is_opaque_type
 from gpuops.opaque_fakes import real_of
 from gpuops.registry import Operator, registry
-from gpuops.symbols import ShapeEnv, SymInt, is_symbolic, known_equal, product
+from gpuops.symbols import (
+    ShapeEnv,
+    SymInt,
+    SymNumber,
+    is_sym_number,
+    is_symbolic,
+    known_equal,
+    product,
+)
 from gpuops.symbols._sympy import sympy
 from gpuops.symbols.algebra import evaluate
 from gpuops.symbols.env import line_text
@@ -118,7 +126,7 @@ class Tracer:
             self.tracing_mode = tracing_mode = "fake"  # there is nothing real to run
         if tracing_mode != "real":
             modes = [fake.fake_mode for fake in fakes if fake.fake_mode is not None]
-            self.mode = modes[0] if modes else FakeMode()
+            self.mode = modes[0] if modes else self.make_mode()
         env = None if self.mode is None else self.mode.shape_env
         self.env = ShapeEnv() if env is None else env
         self._conditions_before = len(self.env.conditions)
@@ -128,8 +136,14 @@ class Tracer:
         self.sources: dict[Any, SizeSource] = {}
         # In the mode "real", what numbers that operators returned are while it runs.
         self._numbers: dict[Any, int] = {}
+        # Numbers that are no ints, and the calls that returned them.
+        self._returned: dict[int, tuple[SymNumber, Ref]] = {}
         self._names: set[str] = set()
         self.objects = Objects(fn, self._name, lambda: len(self.nodes))
+
+    def make_mode(self) -> FakeMode:
+        """The mode that fakes belong to; a draft has symbols of its own kind in it."""
+        return FakeMode()
 
     # -- the whole ---------------------------------------------------------------------------------
 
@@ -215,6 +229,8 @@ class Tracer:
             return self._constant(leaf)
         if type(leaf) is FakeArray:
             raise TraceError(f"the traced function returned a fake array that it made: {leaf!r}")
+        if is_sym_number(leaf):
+            return self._number(leaf)
         return self._object(leaf)
 
     # -- one call ----------------------------------------------------------------------------------
@@ -323,7 +339,22 @@ class Tracer:
             return leaf.ref
         if _is_array(leaf):
             return self._constant(leaf)
+        if is_sym_number(leaf):
+            return self._number(leaf)
         return self._object(leaf)
+
+    def _number(self, number: SymNumber) -> Ref:
+        """A number that a call returned as the graph holds it.
+
+        Raises:
+            TraceError: no call of this tracing returned it.
+        """
+        known = self._returned.get(id(number))
+        if known is None:
+            raise TraceError(
+                f"the traced function uses {number.describe()}, which no call in the graph returned"
+            )
+        return known[1]
 
     def _object(self, leaf: Any) -> Any:
         """An opaque object as the graph holds it; anything else as it is."""
@@ -385,8 +416,11 @@ class Tracer:
         if is_symbolic(value):
             self._find_source(value, Ref(node, path), None)
             return value, value
-        if type(value) is int:
-            # A fake computed it from sizes.
+        if is_sym_number(value):
+            self._returned[id(value)] = value, Ref(node, path)
+            return value.kind, value
+        if type(value) is int or (type(value) is str and self.mode is not None):
+            # A fake computed it from metadata.
             return value, value
         raise TraceError(
             f"{node.target} returned {describe(value)} while tracing, at {node.location}: "
