@@ -10,7 +10,7 @@ from gpuops.devices import array_kind
 from gpuops.errors import GpuopsError, describe
 from gpuops.registry import Operator
 
-__all__ = ["Failure", "OpCheckError", "difference", "host", "leaves", "summary"]
+__all__ = ["Failure", "OpCheckError", "Verdicts", "difference", "host", "leaves", "summary"]
 
 # (rtol, atol) where none are given: a few roundings of the result's own precision.
 _TOLERANCES = {
@@ -28,6 +28,20 @@ class OpCheckError(GpuopsError, AssertionError):
 
 class Failure(OpCheckError):
     """What one check found wrong."""
+
+
+class Verdicts(dict[str, Any]):
+    """What `gpuops.opcheck` returns: for each check ``"SUCCESS"`` or an exception.
+
+    Attributes:
+        unchecked: for each check that left something out, what and why. A check that does not
+            apply at all, such as that of a gradient which nobody registered, is a success, and
+            says so here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unchecked: dict[str, tuple[str, ...]] = {}
 
 
 def summary(operator: Operator, values: list[Any]) -> str:
