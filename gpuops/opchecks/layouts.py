@@ -10,7 +10,7 @@ import numpy as np
 from gpuops.opchecks.report import difference, leaves
 from gpuops.opchecks.subject import REFUSALS, Subject, copied
 
-__all__ = ["LAYOUTS", "check"]
+__all__ = ["LAYOUTS", "check", "laid_out"]
 
 
 def _every_second(array: Any) -> Any:
@@ -65,7 +65,7 @@ def check(subject: Subject) -> None:
         Failure: other values, or an error that is no refusal.
     """
     for name, make in LAYOUTS.items():
-        values = subject.map(copied(subject.values), _layout(name, make))
+        values = subject.map(copied(subject.values), laid_out(name, make))
         plain = subject.map(copied(values), lambda parameter, array: np.array(array, order="C"))
         try:
             expected = subject.call(plain)
@@ -89,7 +89,9 @@ def check(subject: Subject) -> None:
         _check_written(subject, name, plain, values)
 
 
-def _layout(name: str, make: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+def laid_out(name: str, make: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """A layout as `Subject.map` takes it; arrays that cannot have it stay as they are."""
+
     def one(parameter: Any, array: Any) -> Any:
         fixed = name in ("read-only", "stride zero")
         if not array.ndim or not array.size or (parameter.is_mutated and fixed):
