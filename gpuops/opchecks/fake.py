@@ -77,7 +77,7 @@ def _compare(subject: Subject, before: list[Any], result: Any, out: Any, mode: F
             )
         seen[id(claimed)] = name
         problem = _difference(actual, claimed, mode, sizes)
-        if problem:
+        if problem and problem[0] not in subject.lenient:
             what, text = problem
             raise _fail(subject, f"the {what} of {name} {text}", before)
 
