@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from gpuops.convert import Arguments
 from gpuops.errors import ArgumentError, GpuopsError, UsageError, describe
+from gpuops.opchecks.inputs import Pool
 from gpuops.opchecks.report import OpCheckError, Verdicts
+from gpuops.opchecks.search import find
 from gpuops.opchecks.subject import Subject, copied
 from gpuops.registry import Operator, as_operator
 
@@ -77,18 +79,15 @@ not defined as mutable but was mutated ...
     if (atol is None) != (rtol is None):
         raise ToleranceError("opcheck: give both atol and rtol, or neither of them")
     subject = Subject(operator, _bound(operator, args, kwargs or {}), rtol, atol, seed)
+    pool = Pool(subject)
     verdicts = Verdicts()
     for name in chosen:
         module = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}")
         subject.unchecked.clear()
-        try:
-            module.check(subject)
-        except Exception as error:
-            if raise_exception:
-                raise OpCheckError(f"{name} failed: {error}") from error
-            verdicts[name] = error
-        else:
-            verdicts[name] = "SUCCESS"
+        found = find(name, module.check, subject, pool)
+        if found is not None and raise_exception:
+            raise OpCheckError(f"{name} failed: {found.error}") from found.error
+        verdicts[name] = "SUCCESS" if found is None else found.error
         if subject.unchecked:
             verdicts.unchecked[name] = tuple(subject.unchecked)
     return verdicts

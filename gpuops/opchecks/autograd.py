@@ -170,6 +170,8 @@ def _stacked(parameter: Any, array: Any) -> Any:
 def _variants(subject: Subject, values: list[Any]) -> Iterator[list[Any]]:
     """The call to begin with, and others that the operator takes."""
     yield values
+    if subject.is_drawn:
+        return
     yield from (v for v in _tried(subject, values) if _is_finite(subject, v))
 
 

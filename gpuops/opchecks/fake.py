@@ -37,7 +37,9 @@ def check(subject: Subject) -> None:
             number, type, shape, dtype, strides, device or aliasing.
     """
     calls: list[tuple[list[Any], list[tuple[str, Any]], list[Any], FakeMode]] = []
-    for number, (before, result) in enumerate(chain(_drawn(subject), _laid_out(subject))):
+    # What is drawn has been drawn in other layouts already.
+    more = () if subject.is_drawn else _laid_out(subject)
+    for number, (before, result) in enumerate(chain(_accepted(subject), more)):
         mode = FakeMode()
         fakes = subject.map(before, partial(_faked, mode))
         real = _metadata(subject, result)
@@ -56,11 +58,11 @@ def check(subject: Subject) -> None:
                 f"(it depends on what it, or the kernel, did before): {failure}",
                 shown,
             ) from failure
-    for device in (Device("cuda:0"), Device("cuda:1")):
+    for device in () if subject.is_drawn else (Device("cuda:0"), Device("cuda:1")):
         _check_device(subject, device)
 
 
-def _drawn(subject: Subject) -> Iterator[tuple[list[Any], Any]]:
+def _accepted(subject: Subject) -> Iterator[tuple[list[Any], Any]]:
     for before, _, result in accepted(subject):
         yield before, result
 
@@ -226,7 +228,7 @@ def _compare(
             )
         seen[id(claimed)] = name
         found = _difference(actual, claimed, mode, sizes)
-        if found:
+        if found and found[0] not in subject.lenient:
             what, text = found
             raise _fail(subject, f"the {what} of {name} {text}", before)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,12 @@ class Subject:
         atol: likewise the absolute one.
         seed: for what is drawn.
         unchecked: what the running check left out, and why.
+        further: what else the running check may call the operator with, for a check that has to
+            see several inputs; the others are run once for each.
+        trail: the last input that the operator was called with, for the report of a failure.
+        is_drawn: whether the values are no sample but made from one, one of many: a check then
+            keeps to them, and does not vary them itself.
+        lenient: what a fake need not get right for this input: "strides", "dtype".
     """
 
     operator: Operator
@@ -43,6 +49,26 @@ class Subject:
     atol: float | None = None
     seed: int = 0
     unchecked: list[str] = field(default_factory=list)
+    further: Iterable[Any] = ()
+    trail: list[Any] = field(default_factory=list)
+    is_drawn: bool = False
+    lenient: frozenset[str] = frozenset()
+
+    def with_further(self, draws: Iterable[Any]) -> Subject:
+        """The same, for a check that has to see several inputs."""
+        return replace(self, further=draws)
+
+    def at(self, values: list[Any], *, lenient: frozenset[str] = frozenset()) -> Subject:
+        """The operator with another call of it, alone."""
+        return replace(
+            self,
+            values=values,
+            unchecked=[],
+            further=(),
+            trail=[],
+            is_drawn=True,
+            lenient=lenient,
+        )
 
     def leave_unchecked(self, why: str) -> None:
         """Note that the check does not look at something, so that a pass says so."""

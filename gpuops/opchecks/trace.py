@@ -30,7 +30,7 @@ def check(subject: Subject) -> None:
         Failure: another value, or a call that cannot be traced.
     """
     expected = check_repeatable(subject)
-    other = other_values(subject, subject.values)
+    other = None if subject.is_drawn else other_values(subject, subject.values)
     if other is not None:
         check_repeatable(subject, other)
         _check_interleaved(subject, expected, other)
