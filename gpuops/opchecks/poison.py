@@ -1,8 +1,8 @@
 """Memory that NumPy allocates, filled with a pattern.
 
-NumPy lets a program exchange its allocator (NEP 49) for the current thread or task. Only `malloc` is
-exchanged here: what it gives is NumPy's own memory, filled, and goes back to NumPy's own `free`, so
-that arrays may outlive the block. `numpy.zeros` and the like use `calloc` and are not concerned.
+NumPy lets a program exchange its allocator (NEP 49) for the current thread or task. Only `malloc`
+is exchanged here: what it gives is NumPy's own memory, filled, and goes back to NumPy's own `free`,
+so that arrays may outlive the block. `numpy.zeros` and the like use `calloc` and are not concerned.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 from gpuops.convert import Arguments
 from gpuops.debug import debug
 from gpuops.opchecks.copies import copied
-from gpuops.opchecks.report import Failure, summary
+from gpuops.opchecks.report import Failure, difference, summary
 from gpuops.registry import Operator
 
 __all__ = ["REFUSALS", "REFUSED", "Subject", "copied"]
@@ -110,6 +110,14 @@ class Subject:
 
         pairs = zip(self.operator.schema.parameters, values, strict=True)
         return [one(parameter, value) for parameter, value in pairs]
+
+    def difference(self, expected: Any, got: Any, values: list[Any] | None = None) -> str | None:
+        """How two results of a call with values differ, or None.
+
+        See `gpuops.opchecks.report.difference`; the values are the sample's if not given.
+        """
+        arrays = self.arrays(self.values if values is None else values)
+        return difference(expected, got, rtol=self.rtol, atol=self.atol, inputs=arrays)
 
     def fail(self, problem: str, values: list[Any] | None = None) -> Failure:
         """The error that says what is wrong, with the call and the registration."""

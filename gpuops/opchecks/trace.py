@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuops.errors import NoFakeError
-from gpuops.opchecks.report import difference, leaves
+from gpuops.opchecks.report import leaves
 from gpuops.opchecks.subject import REFUSED, Subject, copied
 from gpuops.opchecks.variants import other_values
 from gpuops.transforms.trace import trace
@@ -175,6 +175,6 @@ def compare(
             items = zip(one, other, strict=True) if isinstance(one, list) else [(one, other)]
             pairs += [(f"argument {parameter.name!r}", a, b) for a, b in items]
     for name, one, other in pairs:
-        problem = difference(one, other, rtol=subject.rtol, atol=subject.atol)
+        problem = subject.difference(one, other, values)
         if problem:
             raise subject.fail(f"{how}, {name} differs: {problem}", values)

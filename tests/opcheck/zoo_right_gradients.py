@@ -182,7 +182,7 @@ RIGHT_GRADIENTS = [
         sample=lambda: (np.array([-1.0, 1.0, 0.5, 2.0]),),
     ),
     _r("steps", lambda x: _c(np.floor(x)), lambda ctx, g: g * 0.0),
-    _r("constant", lambda x: np.full(x.shape, 2.0), lambda ctx, g: None),
+    _r("constant", lambda x: np.full(x.shape, 2, x.dtype), lambda ctx, g: None),
     _r(
         "tiny_values",
         lambda x: _c(x * x),
