@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from gpuops.convert import Arguments
 from gpuops.errors import ArgumentError, GpuopsError, UsageError, describe
-from gpuops.opchecks.report import OpCheckError
+from gpuops.opchecks.inputs import Pool
+from gpuops.opchecks.report import OpCheckError, Verdicts
+from gpuops.opchecks.search import find
 from gpuops.opchecks.subject import Subject, copied
 from gpuops.registry import Operator, as_operator
 
@@ -26,8 +28,6 @@ CHECKS: Final = (
 )
 """The checks, in the order in which they run."""
 
-Verdict = Literal["SUCCESS"] | Exception
-
 
 def opcheck(
     op: Any,
@@ -39,7 +39,7 @@ def opcheck(
     atol: float | None = None,
     rtol: float | None = None,
     seed: int = 0,
-) -> dict[str, Verdict]:
+) -> Verdicts:
     """Check what is registered for an operator, on a sample call and on inputs made from it.
 
     Args:
@@ -53,7 +53,8 @@ def opcheck(
         seed: for what is drawn: the same seed draws the same inputs.
 
     Returns:
-        For each check, ``"SUCCESS"`` or the exception that says what is wrong.
+        For each check, ``"SUCCESS"`` or the exception that says what is wrong: a dict, whose
+        attribute ``unchecked`` says for each check what it did not look at, and why.
 
     Raises:
         OpCheckError: a check failed; the message has its name, and what is wrong.
@@ -78,17 +79,17 @@ not defined as mutable but was mutated ...
     if (atol is None) != (rtol is None):
         raise ToleranceError("opcheck: give both atol and rtol, or neither of them")
     subject = Subject(operator, _bound(operator, args, kwargs or {}), rtol, atol, seed)
-    verdicts: dict[str, Verdict] = {}
+    pool = Pool(subject)
+    verdicts = Verdicts()
     for name in chosen:
         module = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}")
-        try:
-            module.check(subject)
-        except Exception as error:
-            if raise_exception:
-                raise OpCheckError(f"{name} failed: {error}") from error
-            verdicts[name] = error
-        else:
-            verdicts[name] = "SUCCESS"
+        subject.unchecked.clear()
+        found = find(name, module.check, subject, pool)
+        if found is not None and raise_exception:
+            raise OpCheckError(f"{name} failed: {found.error}") from found.error
+        verdicts[name] = "SUCCESS" if found is None else found.error
+        if subject.unchecked:
+            verdicts.unchecked[name] = tuple(subject.unchecked)
     return verdicts
 
 
