@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any
 
 from gpuops.devices import array_kind, device_of
-from gpuops.dispatch import ambient
 from gpuops.errors import (
     ArgumentError,
     DynamicShapeError,
@@ -19,6 +18,7 @@ from gpuops.errors import (
     caller_location,
     describe,
 )
+from gpuops.interception import ambient
 from gpuops.memory import shares_memory
 from gpuops.opaque_fakes import real_of
 from gpuops.profiles.agreement import (
