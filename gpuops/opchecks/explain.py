@@ -16,7 +16,7 @@ __all__ = ["explained"]
 def explained(
     name: str, check: Check, found: Found, sample: Subject, save_data: bool | str | Path
 ) -> Exception:
-    """The failure of the smallest case, with that case and a script in its message.
+    """The failure as it was found, with the smallest case and a script behind its message.
 
     A failure that does not recur for its input alone is told as it was found, and the script has
     the sample, from which that input is drawn again.
@@ -32,8 +32,7 @@ def explained(
     if name != "test_threads":  # a race happens or not: what is smaller would be left to chance
         again = Found(found.error, sample.at(sample.values))
         small = smallest(found, check) or smallest(again, check)
-    shown = found if small is None else small
-    error = shown.error
+    error = found.error
     if not isinstance(error, GpuopsError) or len(error.args) != 1:
         return error
     values = sample.values if small is None else small.subject.values
@@ -42,8 +41,11 @@ def explained(
         chosen = where_to_save(sample.operator, name, values) if save_data is True else save_data
         path = Path(chosen)
     source = script(name, sample, values, save_data=path)
+    shown = found if small is None else small
     case = one_line(sample.operator, shown.subject.values)
-    head = "Failing case" if small is None else "Smallest case"
-    error.args = (f"{error}\n{head}: {case}\nThis script reproduces it:\n\n{source}",)
+    lines = [str(error), f"{'Failing' if small is None else 'Smallest'} case: {case}"]
+    if str(shown.error) != str(error):
+        lines.append(f"There, {name} failed: {shown.error}")
+    error.args = ("\n".join([*lines, "This script reproduces it:", "", source]),)
     vars(error).update(case=case, script=source)
     return error
