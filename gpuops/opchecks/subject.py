@@ -11,7 +11,7 @@ import numpy as np
 from gpuops.convert import Arguments
 from gpuops.debug import debug
 from gpuops.opchecks.copies import copied
-from gpuops.opchecks.report import Failure, summary
+from gpuops.opchecks.report import Failure, difference, summary
 from gpuops.registry import Operator
 
 __all__ = ["REFUSALS", "REFUSED", "Subject", "copied"]
@@ -38,6 +38,8 @@ class Subject:
         further: what else the running check may call the operator with, for a check that has to
             see several inputs; the others are run once for each.
         trail: the last input that the operator was called with, for the report of a failure.
+        is_drawn: whether the values are no sample but made from one, one of many: a check then
+            keeps to them, and does not vary them itself.
         lenient: what a fake need not get right for this input: "strides", "dtype".
     """
 
@@ -49,6 +51,7 @@ class Subject:
     unchecked: list[str] = field(default_factory=list)
     further: Iterable[Any] = ()
     trail: list[Any] = field(default_factory=list)
+    is_drawn: bool = False
     lenient: frozenset[str] = frozenset()
 
     def with_further(self, draws: Iterable[Any]) -> Subject:
@@ -57,7 +60,15 @@ class Subject:
 
     def at(self, values: list[Any], *, lenient: frozenset[str] = frozenset()) -> Subject:
         """The operator with another call of it, alone."""
-        return replace(self, values=values, unchecked=[], further=(), trail=[], lenient=lenient)
+        return replace(
+            self,
+            values=values,
+            unchecked=[],
+            further=(),
+            trail=[],
+            is_drawn=True,
+            lenient=lenient,
+        )
 
     def leave_unchecked(self, why: str) -> None:
         """Note that the check does not look at something, so that a pass says so."""
@@ -99,6 +110,14 @@ class Subject:
 
         pairs = zip(self.operator.schema.parameters, values, strict=True)
         return [one(parameter, value) for parameter, value in pairs]
+
+    def difference(self, expected: Any, got: Any, values: list[Any] | None = None) -> str | None:
+        """How two results of a call with values differ, or None.
+
+        See `gpuops.opchecks.report.difference`; the values are the sample's if not given.
+        """
+        arrays = self.arrays(self.values if values is None else values)
+        return difference(expected, got, rtol=self.rtol, atol=self.atol, inputs=arrays)
 
     def fail(self, problem: str, values: list[Any] | None = None) -> Failure:
         """The error that says what is wrong, with the call and the registration."""
