@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any, Final
 
 from gpuops.convert import Arguments
 from gpuops.errors import ArgumentError, GpuopsError, UsageError, describe
+from gpuops.opchecks.explain import explained
 from gpuops.opchecks.inputs import Pool
+from gpuops.opchecks.preserve import preserved
 from gpuops.opchecks.report import OpCheckError, Verdicts
 from gpuops.opchecks.search import find
 from gpuops.opchecks.subject import Subject, copied
@@ -39,6 +42,7 @@ def opcheck(
     atol: float | None = None,
     rtol: float | None = None,
     seed: int = 0,
+    save_data: bool | str | Path = False,
 ) -> Verdicts:
     """Check what is registered for an operator, on a sample call and on inputs made from it.
 
@@ -51,6 +55,9 @@ def opcheck(
         atol: what values may differ by, instead of what fits their dtype; with `rtol` only.
         rtol: likewise, per unit of the expected value.
         seed: for what is drawn: the same seed draws the same inputs.
+        save_data: for the script in a failure's message, which has the arrays written out, as far
+            as they are small: the .npz file to load them from, or True for a file in the directory
+            for temporary files.
 
     Returns:
         For each check, ``"SUCCESS"`` or the exception that says what is wrong: a dict, whose
@@ -82,12 +89,18 @@ not defined as mutable but was mutated ...
     pool = Pool(subject)
     verdicts = Verdicts()
     for name in chosen:
-        module = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}")
+        check = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}").check
         subject.unchecked.clear()
-        found = find(name, module.check, subject, pool)
-        if found is not None and raise_exception:
-            raise OpCheckError(f"{name} failed: {found.error}") from found.error
-        verdicts[name] = "SUCCESS" if found is None else found.error
+        with preserved(seed):
+            found = find(name, check, subject, pool)
+            error = None
+            if found is not None:
+                error = explained(name, check, found, subject, save_data)
+        if error is not None and raise_exception:
+            failed = OpCheckError(f"{name} failed: {error}")
+            failed.case, failed.script = (getattr(error, key, None) for key in ("case", "script"))
+            raise failed from error
+        verdicts[name] = "SUCCESS" if error is None else error
         if subject.unchecked:
             verdicts.unchecked[name] = tuple(subject.unchecked)
     return verdicts

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-
-import numpy as np
 
 from gpuops.errors import GpuopsError
 from gpuops.opchecks.draw_edit import Values, arrays_of
@@ -54,13 +51,13 @@ _UNMEANT = frozenset({"alone", "kind:f", "kind:c", "kind:i", "kind:u", "kind:b"}
 # test_schema goes through all of them itself: what is never written to, only all can say.
 # Sums of float16 depend on their order too much for a comparison of two ways to compute them.
 _POLICIES = {
-    "test_fake": _Policy(240, frozenset({"alone"})),
-    "test_trace": _Policy(24, _UNMEANT),
+    "test_fake": _Policy(160, frozenset({"alone"})),
+    "test_trace": _Policy(12, _UNMEANT),
     "test_autograd": _Policy(
-        6, _UNMEANT | {"special", "layout", "dtype", "scalars", "unlike"}, elements=24
+        6, _UNMEANT | {"special", "layout", "dtype", "scalars", "unlike", "kinks"}, elements=24
     ),
     "test_vmap": _Policy(12, _UNMEANT | {"special", "layout", "float16"}, elements=512),
-    "test_layouts": _Policy(30, frozenset({"layout", "float16"})),
+    "test_layouts": _Policy(16, frozenset({"layout", "float16"})),
     "test_initialised": _Policy(40),
     "test_devices": _Policy(6, _UNMEANT | {"special", "dtype", "scalars"}, elements=256),
 }
@@ -73,12 +70,6 @@ def find(name: str, check: Check, subject: Subject, pool: Pool) -> Found | None:
     A failure of the sample may be any exception. On what is drawn, only what a check has found
     counts: neither an error of the operator's nor a rule that refuses the input.
     """
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # NaN and empty arrays are not the caller's idea
-        return _find(name, check, subject, pool)
-
-
-def _find(name: str, check: Check, subject: Subject, pool: Pool) -> Found | None:
     if name == "test_schema":
         subject.trail.clear()
         try:
