@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import random
 from typing import Any
 
@@ -124,20 +125,29 @@ def _check_same_memory(subject: Subject, other: list[Any]) -> None:
 
 def _check_ambient(subject: Subject) -> None:
     """The generators that all of a program shares are no business of a kernel."""
-    states: list[Any] = [random.getstate(), np.random.get_state(legacy=False)]
+    before = random.getstate(), np.random.get_state(legacy=False)
     try:
+        # Anew, in case that earlier calls have left the state where each call leaves it.
+        random.seed(subject.seed)
+        np.random.seed(abs(subject.seed) % 2**32)
+        states = _ambient()
         result = subject.attempt(subject.values)
-        now = [random.getstate(), np.random.get_state(legacy=False)]
-        names = ("the module random", "numpy.random")
-        for name, before, after in zip(names, states, now, strict=True):
-            if result is not REFUSED and repr(before) != repr(after):
+        for name, old, new in zip(states, states.values(), _ambient().values(), strict=True):
+            if result is not REFUSED and old != new:
                 raise subject.fail(
                     f"it changes the global state of {name}: draw from an RNGState argument, or "
                     "from a generator of the kernel's own"
                 )
     finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+
+
+def _ambient() -> dict[str, bytes]:
+    return {
+        "the module random": pickle.dumps(random.getstate()),
+        "numpy.random": pickle.dumps(np.random.get_state(legacy=False)),
+    }
 
 
 def _run(subject: Subject, values: list[Any] | None = None) -> Outcome:
