@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gpuops.errors import GpuopsError
 from gpuops.opchecks.draw_edit import Values, arrays_of
-from gpuops.opchecks.inputs import Draw, Pool
+from gpuops.opchecks.inputs import Draw, Pool, key_of
 from gpuops.opchecks.subject import REFUSALS, Subject
 
 __all__ = ["Found", "find"]
@@ -76,7 +76,8 @@ def find(name: str, check: Check, subject: Subject, pool: Pool) -> Found | None:
             check(subject.with_further(pool.draws()))
         except Exception as error:
             at = subject.trail[-1] if subject.trail else subject.values
-            return Found(error, subject.at(at))
+            is_sample = key_of(at) == key_of(subject.values)
+            return Found(error, subject.alone(at) if is_sample else subject.at(at))
         return None
     try:
         check(subject)

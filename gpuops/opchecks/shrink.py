@@ -60,8 +60,7 @@ class _Shrinker:
     def fails(self, values: Values) -> bool:
         """Whether the check fails for them as it did; if so, they are the best so far."""
         self._left -= 1
-        subject = self._subject.at(values, lenient=self._subject.lenient)
-        found = attempt(self._check, subject)
+        found = attempt(self._check, self._subject.alone(values))
         if found is None or origin(found.error) != self._origin:
             return False
         self.best = found
