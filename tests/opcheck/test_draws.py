@@ -1,6 +1,7 @@
 """What `opcheck` draws beyond the sample: that odd faults are found, and made small."""
 
 import random
+import threading
 import warnings
 
 import numpy as np
@@ -169,14 +170,14 @@ ODD = [
         "(x=int16[] 0)",
     ),
     Animal(
-        "gradient_of_rank_3",
+        "gradient_of_rank_3",  # where the gradient is batched, that of two axes
         ONE,
         lambda x: np.array(x * 2, order="C"),
         like,
         matrix,
         "test_autograd",
-        "(x=float64[1, 1, 1] [[[0.0]]])",
-        backward=lambda ctx, g: g * (3 if g.ndim == 3 else 2),
+        "(x=float64[1, 1] [[0.0]])",
+        backward=lambda ctx, g: g * (3 if ctx.saved_arrays[0].ndim == 3 else 2),
     ),
     Animal(
         "rule_of_rank_1",
@@ -185,7 +186,7 @@ ODD = [
         like,
         matrix,
         "test_vmap",
-        "(x=float64[1] [1.0])",
+        "(x=float64[1] [0.0])",
         vmap=lambda info, dims, x: (x * (3 if x.ndim == 2 else 2), dims[0]),
     ),
     Animal(
@@ -344,7 +345,8 @@ def test_the_callers_state_stays(recwarn):  # V16
         np.random.random()
         random.random()
         np.seterr(all="ignore")
-        warnings.simplefilter("ignore")
+        if threading.current_thread() is threading.main_thread():
+            warnings.simplefilter("ignore")  # in a thread it would race with the others' warnings
         warnings.warn("noise", stacklevel=1)
         return np.array(x, order="C")
 
@@ -356,7 +358,7 @@ def test_the_callers_state_stays(recwarn):  # V16
         before = _state()
         with alive(animal, "odd") as op:
             x, xs = matrix()[0], [np.ones(2), np.full(3, np.nan)]
-            gpuops.opcheck(op, (x, xs))
+            gpuops.opcheck(op, (x, xs), raise_exception=False)
         assert _state() == before
     finally:
         np.seterr(**old)
