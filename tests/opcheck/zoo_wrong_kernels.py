@@ -410,8 +410,8 @@ WRONG_KERNELS = [
     _w("momentum", "trace", "hidden state", _momentum),
     _w("kept_by_identity", "trace", "differs", _cached_by_id),
     _w("kept_by_address", "trace", "a result was kept for it", _cached_by_address),
-    _w("seeds_numpy", "trace", "changes the global state of numpy.random", _seeds),
-    _w("seeds_python", "trace", "changes the global state of the module random", _seeds_python),
+    _w("seeds_numpy", "trace", "it seeds numpy.random", _seeds),
+    _w("seeds_python", "trace", "it seeds the module random", _seeds_python),
     _w("third_call", "trace", "Absolute difference:", _third_call),
     _w(
         "own_generator",
