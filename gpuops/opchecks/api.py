@@ -12,11 +12,12 @@ from gpuops.opchecks.explain import explained
 from gpuops.opchecks.inputs import Pool
 from gpuops.opchecks.preserve import preserved
 from gpuops.opchecks.report import OpCheckError, Verdicts
+from gpuops.opchecks.script import save_path, script
 from gpuops.opchecks.search import find
 from gpuops.opchecks.subject import Subject, copied
 from gpuops.registry import Operator, as_operator
 
-__all__ = ["CHECKS", "opcheck"]
+__all__ = ["CHECKS", "generate_repro", "opcheck"]
 
 CHECKS: Final = (
     "test_schema",
@@ -104,6 +105,47 @@ not defined as mutable but was mutated ...
         if subject.unchecked:
             verdicts.unchecked[name] = tuple(subject.unchecked)
     return verdicts
+
+
+def generate_repro(
+    test: str,
+    op: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None = None,
+    *,
+    save_data: bool | str | Path = False,
+    seed: int = 0,
+) -> str:
+    """A script that runs one check on one call: what a failure's message has, for any call.
+
+    Args:
+        test: the check.
+        op: an operator.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        save_data: where the arrays' elements go: False writes them out in the script, as far as
+            they are small; True saves them to a file in the directory for temporary files; a path
+            names the .npz file.
+        seed: what the script gives to `opcheck`.
+
+    Returns:
+        Python source.
+
+    Raises:
+        ArgumentError, ToleranceError, UsageError, OverloadError: as `opcheck`.
+
+    >>> import numpy as np, gpuops
+    >>> @gpuops.custom_op("demo_repro::halve", mutates_args=())
+    ... def halve(x: gpuops.Array) -> gpuops.Array:
+    ...     return x / 2
+    >>> print(generate_repro("test_fake", halve, (np.ones(2),)).splitlines()[-1])
+    gpuops.opcheck(gpuops.ops.demo_repro.halve, (x,), test_utils="test_fake", seed=0)
+    >>> halve.undo()
+    """
+    (name,) = _chosen((test,))
+    operator = _operator(op)
+    subject = Subject(operator, _bound(operator, args, kwargs or {}), seed=seed)
+    return script(name, subject, save_data=save_path(name, subject, subject.values, save_data))
 
 
 class ToleranceError(GpuopsError, ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gpuops.errors import GpuopsError
-from gpuops.opchecks.script import one_line, script, where_to_save
+from gpuops.opchecks.script import one_line, save_path, script
 from gpuops.opchecks.search import Check, Found
 from gpuops.opchecks.shrink import smallest
 from gpuops.opchecks.subject import Subject
@@ -36,10 +36,7 @@ def explained(
     if not isinstance(error, GpuopsError) or len(error.args) != 1:
         return error
     values = sample.values if small is None else small.subject.values
-    path: Path | None = None
-    if save_data:
-        chosen = where_to_save(sample.operator, name, values) if save_data is True else save_data
-        path = Path(chosen)
+    path = save_path(name, sample, values, save_data)
     source = script(name, sample, values, save_data=path)
     shown = found if small is None else small
     case = one_line(sample.operator, shown.subject.values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import keyword
 import tempfile
@@ -16,13 +17,19 @@ from gpuops.errors import GraphError
 from gpuops.namespaces import Packet
 from gpuops.opchecks.draw_edit import Values
 from gpuops.opchecks.report import host
-from gpuops.opchecks.script_arrays import array_lines, number, saved_lines, shared_memory
+from gpuops.opchecks.script_arrays import (
+    array_lines,
+    bytes_of,
+    number,
+    saved_lines,
+    shared_memory,
+)
 from gpuops.opchecks.script_imports import imports
 from gpuops.opchecks.subject import Subject
 from gpuops.registry import Operator
 from gpuops.transforms.trace.values import expression, import_line
 
-__all__ = ["one_line", "script", "where_to_save"]
+__all__ = ["one_line", "save_path", "script"]
 
 
 def script(
@@ -80,15 +87,24 @@ def _short(value: Any) -> str:
     return f"{head} {data.tolist()}" if 0 < data.size <= 8 else head
 
 
-def where_to_save(operator: Operator, test: str, values: Values) -> Path:
-    """A file in the directory for temporary files, the same for the same arrays."""
+def save_path(
+    test: str, subject: Subject, values: Values, save_data: bool | str | Path
+) -> Path | None:
+    """The file that `save_data` asks for: None, its own path, or for True one by the data.
+
+    The latter is in the directory for temporary files, the same for the same arrays.
+    """
+    if not isinstance(save_data, bool):
+        path = Path(save_data)
+        return path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+    if not save_data:
+        return None
     digest = hashlib.sha256()
-    for value in values:
-        for item in value if isinstance(value, list) else [value]:
-            if array_kind(type(item)) is not None:
-                digest.update(host(item).tobytes())
-            digest.update(repr(getattr(item, "shape", item)).encode())
-    name = operator.qualname.replace("::", "_").replace(".", "_")
+    for item in _flat(values):
+        if array_kind(type(item)) is not None:
+            digest.update(host(item).tobytes())
+        digest.update(repr(getattr(item, "shape", item)).encode())
+    name = subject.operator.qualname.replace("::", "_").replace(".", "_")
     folder = Path(tempfile.gettempdir()) / "gpuops-opcheck"
     return folder / f"{name}_{test}_{digest.hexdigest()[:12]}.npz"
 
@@ -161,8 +177,13 @@ class _Writer:
         """Write down memory that several arrays lie in, once."""
         if self.path is not None:
             self.lines.append(f"data = np.load({str(self.path)!r})")
-        self._memory, lines = shared_memory(arrays)
-        self.lines += lines
+        self._memory, rooms = shared_memory(arrays)
+        for name, room in rooms.items():
+            if self.path is not None:
+                self.saved[name] = room
+                self.lines.append(f'{name} = data["{name}"]')
+            else:
+                self.lines.append(f"{name} = {bytes_of(room)}")
 
     def value(self, name: str, value: Any) -> str:
         """An expression for an argument."""
@@ -188,7 +209,7 @@ class _Writer:
     def _array(self, name: str, value: Any) -> str:
         variable = self._name(name)
         data = host(value)
-        if self.path is not None:
+        if self.path is not None and id(data) not in self._memory:
             self.saved[variable] = np.array(data, order="K")
             self.lines += saved_lines(variable, data)
         else:
@@ -220,7 +241,7 @@ class _Writer:
 
 
 def _expression(value: Any) -> tuple[str, dict[str, Any]] | None:
-    """An expression that makes an equal object, with the names in it that can be imported."""
+    """An expression that makes such an object, with the names in it; all can be imported."""
     cls = type(value)
     found: tuple[str, dict[str, Any]] | None
     try:
@@ -229,7 +250,27 @@ def _expression(value: Any) -> tuple[str, dict[str, Any]] | None:
         else:
             found = expression(value)
     except (GraphError, TypeError, ValueError):
-        return None
-    if any(import_line(name, meaning) is None for name, meaning in found[1].items()):
+        found = _constructed(value)
+    if found is None or any(import_line(name, what) is None for name, what in found[1].items()):
         return None
     return found
+
+
+def _constructed(value: Any) -> tuple[str, dict[str, Any]] | None:
+    """The repr, if it is a call of the class with literals that makes an object of this repr.
+
+    Objects without equality are no values, but may be made anew for a script.
+    """
+    cls, text = type(value), repr(value)
+    if not text.startswith(f"{cls.__name__}("):
+        return None
+    try:
+        tree = ast.parse(text, mode="eval").body
+        if not isinstance(tree, ast.Call):
+            return None
+        args = [ast.literal_eval(node) for node in tree.args]
+        kwargs = {str(node.arg): ast.literal_eval(node.value) for node in tree.keywords}
+        again = cls(*args, **kwargs)
+    except Exception:  # whatever a constructor raises
+        return None
+    return (text, {cls.__name__: cls}) if repr(again) == text else None

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpuops.memory import byte_range
 
-__all__ = ["array_lines", "number", "saved_lines", "shared_memory"]
+__all__ = ["array_lines", "bytes_of", "number", "saved_lines", "shared_memory"]
 
 # More elements than these are not written one by one, and more bytes (compressed) not at all.
 _ELEMENTS = 64
@@ -88,15 +88,12 @@ def _elements(array: Any) -> tuple[list[str], str]:
     dtype = _dtype(array)
     if not array.size:
         return [], f"np.zeros({array.shape}, {dtype})"
-    if array.size <= _ELEMENTS:
-        values = array.tolist()
-        if np.array(values, array.dtype).tobytes() == array.tobytes():
-            return [], f"np.array({_nested(values)}, {dtype})"
-    first = array.reshape(-1)[0]
-    if np.full(array.shape, first, array.dtype).tobytes() == array.tobytes():
-        literal = np.array(first.item(), array.dtype)
-        if literal.tobytes() == first.tobytes():
-            return [], f"np.full({array.shape}, {_nested(first.item())}, {dtype})"
+    literals = [f"np.array({_nested(array.tolist())}, {dtype})"] if array.size <= _ELEMENTS else []
+    literals.append(f"np.full({array.shape}, {_nested(array.reshape(-1)[0].item())}, {dtype})")
+    for text in literals:
+        # A NaN may have other bits than the one that is written "nan".
+        if eval(text, {"np": np}).tobytes() == array.tobytes():
+            return [], text
     packed = base64.b64encode(zlib.compress(array.tobytes(), 9)).decode()
     if len(packed) <= _BYTES:
         text = f'zlib.decompress(base64.b64decode("{packed}"))'
@@ -125,41 +122,44 @@ def _nested(values: Any) -> str:
     return number(values)
 
 
-def shared_memory(arrays: list[Any]) -> tuple[dict[int, tuple[str, int]], list[str]]:
-    """Memory that several arrays lie in: for each of these its variable and first byte; the lines.
+def shared_memory(arrays: list[Any]) -> tuple[dict[int, tuple[str, int]], dict[str, Any]]:
+    """Memory that several arrays lie in.
 
-    Arrays are named by their id.
+    Returns:
+        For the id of each of these arrays, the name of the memory and the array's first byte; and
+        the memory by name, as bytes. Bytes between the elements are 0.
     """
     places: dict[int, tuple[str, int]] = {}
-    lines: list[str] = []
-    left = [array for array in arrays if array.size]
+    rooms: dict[str, Any] = {}
+    left = {id(array): array for array in arrays if array.size}
     while left:
-        chosen = [left.pop(0)]
+        chosen = [left.pop(next(iter(left)))]
         low, high = byte_range(chosen[0])
-        grown = True
-        while grown:
-            near = [a for a in left if byte_range(a)[0] < high and low < byte_range(a)[1]]
-            grown = bool(near)
+        while near := [a for a in left.values() if _meet(byte_range(a), (low, high))]:
             for array in near:
-                left = [other for other in left if other is not array]
-                chosen.append(array)
+                chosen.append(left.pop(id(array)))
                 low, high = min(low, byte_range(array)[0]), max(high, byte_range(array)[1])
         if len(chosen) > 1:
-            name = f"memory_{len(lines)}" if lines else "memory"
-            lines.append(
-                f"{name} = np.frombuffer(bytearray.fromhex({_hex(chosen, low, high)!r}), np.uint8)"
-            )
-            for array in chosen:
-                places[id(array)] = (name, array.ctypes.data - low)
-    return places, lines
+            name = f"memory_{len(rooms)}" if rooms else "memory"
+            rooms[name] = _bytes(chosen, low, high)
+            places |= {id(array): (name, array.ctypes.data - low) for array in chosen}
+    return places, rooms
 
 
-def _hex(arrays: list[Any], low: int, high: int) -> str:
-    """The bytes of the arrays' elements; others between them are 0."""
+def _meet(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return max(one[0], other[0]) < min(one[1], other[1])
+
+
+def _bytes(arrays: list[Any], low: int, high: int) -> Any:
     room = np.zeros(high - low, np.uint8)
     for array in arrays:
         view: Any = np.ndarray(
             array.shape, array.dtype, room, array.ctypes.data - low, array.strides
         )
         view[...] = array
-    return room.tobytes().hex()
+    return room
+
+
+def bytes_of(room: Any) -> str:
+    """An expression for an array of bytes that can be written to."""
+    return f"np.frombuffer(bytearray.fromhex({room.tobytes().hex()!r}), np.uint8)"
