@@ -8,6 +8,7 @@ import numpy as np
 
 from gpuops.errors import NoGradientError
 from gpuops.formulas import AUTOGRAD
+from gpuops.opchecks.registration import check_between, check_call
 from gpuops.opchecks.report import leaves
 from gpuops.opchecks.subject import REFUSALS, Subject, copied
 from gpuops.transforms.autograd import gradcheck, gradgradcheck
@@ -28,6 +29,7 @@ def check(subject: Subject) -> None:
     Raises:
         Failure: the formula fails, or its values, shapes or structure are wrong.
     """
+    check_call(subject)
     entry = find_rule(subject.operator, AUTOGRAD)
     if entry is None or subject.operator.schema.mutated:
         return
@@ -40,6 +42,7 @@ def check(subject: Subject) -> None:
     inputs = [array for array in subject.arrays(values) if array.dtype.kind in "fc"]
     if sum(array.size for array in inputs) > _ELEMENTS:
         return
+    check_between(subject, entry, values)
 
     def call(*arrays: Any) -> Any:
         result = subject.call(_replaced(values, inputs, arrays))
