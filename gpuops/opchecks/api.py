@@ -83,7 +83,7 @@ not defined as mutable but was mutated ...
     >>> halve.undo()
     """
     operator = _operator(op)
-    chosen = _chosen(test_utils)
+    chosen = chosen_checks(test_utils)
     if (atol is None) != (rtol is None):
         raise ToleranceError("opcheck: give both atol and rtol, or neither of them")
     subject = Subject(operator, _bound(operator, args, kwargs or {}), rtol, atol, seed)
@@ -166,7 +166,12 @@ class OperatorExpected(UsageError, ValueError):
     """What was given to `opcheck` is no operator."""
 
 
-def _chosen(test_utils: Any) -> tuple[str, ...]:
+def chosen_checks(test_utils: Any) -> tuple[str, ...]:
+    """The names that a ``test_utils`` argument stands for.
+
+    Raises:
+        ToleranceError: there is no check of that name.
+    """
     if test_utils == "ALL":
         return CHECKS
     names = (test_utils,) if isinstance(test_utils, str) else tuple(test_utils)
