@@ -69,7 +69,7 @@ def check_written(subject: Subject) -> None:
             subject.leave_unchecked(f"what the 'cuda' kernel writes: it fails ({error})")
             return
         for name, value in leaves(subject.operator, result):
-            _check_bytes(subject, name, value)
+            _check_bytes(subject, name, value, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _compare(subject: Subject, values: list[Any], place: _Place) -> None:
             f"{place.how} it returns {len(right)} values and not {len(left)}", values
         )
     for (name, one), (_, other) in zip(left, right, strict=True):
-        _check_bytes(subject, name, other)
+        _check_bytes(subject, name, other, values)
         where = device_of(other)
         if where is not None and (where.type != "cuda" or wanted not in (None, where)):
             raise subject.fail(
@@ -186,14 +186,15 @@ def _device_of_arrays(values: list[Any]) -> Device | None:
     return None
 
 
-def _check_bytes(subject: Subject, name: str, value: Any) -> None:
+def _check_bytes(subject: Subject, name: str, value: Any, values: list[Any]) -> None:
     if not isinstance(value, SimulatedArray):
         return
     written = value.written
     if written is not None and value.flags.forc and not written.all():
         raise subject.fail(
             f"the 'cuda' kernel {subject.operator.kernel('cuda')} writes {int(written.sum())} "
-            f"of the {written.size} bytes of {name}: it has elements that its kernel never writes"
+            f"of the {written.size} bytes of {name}: it has elements that its kernel never writes",
+            values,
         )
 
 

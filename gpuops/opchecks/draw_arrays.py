@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["DTYPES", "LARGEST", "ORDINARY", "SPECIAL", "cast", "extremes", "reshaped"]
+__all__ = ["DTYPES", "EXTREMES", "KINKS", "LARGEST", "ORDINARY", "SPECIAL", "cast", "reshaped"]
 
 LARGEST = 1 << 14
 """How many elements the arrays of a drawn call have at most, together."""
@@ -143,6 +143,9 @@ ORDINARY: dict[str, dict[str, Fill]] = {
 }
 """Elements that any operator may meet, by kind of dtype and name."""
 
+KINKS = frozenset({"zeros", "ones", "ties"})
+"""Those at which functions have kinks and jumps more often than elsewhere."""
+
 _FLOAT_SPECIALS: dict[str, Fill] = {
     "one NaN": _one(math.nan),
     "all NaN": _all(math.nan),
@@ -158,10 +161,14 @@ SPECIAL: dict[str, dict[str, Fill]] = {
 """Elements that are no numbers, or hardly any."""
 
 
-def extremes(array: Any) -> Iterator[tuple[str, Fill]]:
-    """The smallest and the largest integer of the dtype, everywhere and in one place."""
-    if array.dtype.kind in "iu":
-        limits = np.iinfo(array.dtype)
-        for name, value in (("smallest", limits.min), ("largest", limits.max)):
-            yield f"{name} integers", _all(value)
-            yield f"one {name} integer", _one(value)
+def _limit(name: str) -> Callable[[Any], int]:
+    return lambda array: int(getattr(np.iinfo(array.dtype), name))
+
+
+EXTREMES: dict[str, Fill] = {
+    "smallest integers": lambda array, random: _all(_limit("min")(array))(array, random),
+    "largest integers": lambda array, random: _all(_limit("max")(array))(array, random),
+    "one smallest integer": lambda array, random: _one(_limit("min")(array))(array, random),
+    "one largest integer": lambda array, random: _one(_limit("max")(array))(array, random),
+}
+"""The ends of an integer dtype's range."""

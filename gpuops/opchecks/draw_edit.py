@@ -25,8 +25,9 @@ class Edit:
         name: unique within a menu.
         tags: what it touches: "sizes", "ranks", "unlike" (sizes that were equal are not), "alone"
             (likewise, and NumPy may broadcast them), "dtype", "float16", "kind:i" (and so on: a
-            dtype of another kind than the sample's), "values", "special", "layout", "scalars",
-            "near" (a scalar, by little), "optional", "lengths".
+            dtype of another kind than the sample's), "values", "kinks" (elements at which
+            functions have them), "special", "layout", "scalars", "near" (a scalar, by little),
+            "optional", "lengths".
         apply: makes new arguments, or None where the change does not apply. What it is given stays
             as it is.
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuops.opchecks.draw_arrays import DTYPES, ORDINARY, SPECIAL, cast, extremes
+from gpuops.opchecks.draw_arrays import DTYPES, EXTREMES, KINKS, ORDINARY, SPECIAL, cast
 from gpuops.opchecks.draw_edit import Edit, Place, Values, array_places, arrays_of, put, with_arrays
 from gpuops.opchecks.draw_scalars import scalar_edits
 from gpuops.opchecks.draw_shapes import alone_edits, rank_edits, size_edits
@@ -68,18 +68,20 @@ def _ordinary(subject: Subject, values: Values) -> Iterator[Edit]:
         for name, fill in fills.items():
             if kind in "iu" and name in ("ones", "small", "minus ones") and _may_index(values):
                 continue
-            yield from _filled(subject, values, kind, name, fill, frozenset({"values"}))
+            tags = {"values", "kinks"} if name in KINKS else {"values"}
+            yield from _filled(subject, values, kind, name, fill, frozenset(tags))
 
 
 def _special(subject: Subject, values: Values) -> Iterator[Edit]:
     for kind, fills in SPECIAL.items():
         for name, fill in fills.items():
             yield from _filled(subject, values, kind, name, fill, frozenset({"special"}))
-    integers = [array for array in arrays_of(values) if array.dtype.kind in "iu"]
-    if integers and not _may_index(values) and _sizes_are_fixed(subject, values):
-        for name, fill in extremes(integers[0]):
-            kind = integers[0].dtype.kind
-            yield from _filled(subject, values, kind, name, fill, frozenset({"special"}))
+    kinds = dict.fromkeys(array.dtype.kind for array in arrays_of(values))
+    chosen = [kind for kind in kinds if kind in "iu"]
+    if chosen and not _may_index(values) and _sizes_are_fixed(subject, values):
+        for kind in chosen:
+            for name, fill in EXTREMES.items():
+                yield from _filled(subject, values, kind, name, fill, frozenset({"special"}))
 
 
 def _may_index(values: Values) -> bool:

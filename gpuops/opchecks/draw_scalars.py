@@ -82,11 +82,11 @@ def _candidates(base: str, old: Any) -> Iterator[tuple[Any, set[str]]]:
     elif isinstance(old, bool):
         yield not old, {"scalars", "near"}
     elif isinstance(old, int):
-        for number in (0, 1, -1, old + 1, -old, old - 1, 2, -2, 3, 7):
+        for number in (-1, 0, 1, old + 1, -old, old - 1, 2, -2, 3, 7):
             yield number, {"scalars"}
     elif isinstance(old, float):
         yield old * 1.5 + 0.25, {"scalars", "near"}
-        for real in (0.0, -1.0, 1.0, -old, 0.5, 2.0, -0.0, 1e-3, -1e3):
+        for real in (-1.0, 0.0, 1.0, -old, 0.5, 2.0, -0.0, 1e-3, -1e3):
             yield real, {"scalars"}
         for strange in (math.nan, math.inf, -math.inf):
             yield strange, {"scalars", "special"}

@@ -15,7 +15,7 @@ from gpuops.opchecks.draw_arrays import reshaped
 from gpuops.opchecks.draw_edit import Edit, Values, arrays_of, with_arrays
 from gpuops.opchecks.subject import Subject
 
-__all__ = ["alone_edits", "groups", "rank_edits", "size_edits"]
+__all__ = ["alone_edits", "fits_signature", "groups", "rank_edits", "size_edits"]
 
 
 def groups(subject: Subject, values: Values) -> list[list[tuple[int, int]]]:
@@ -31,6 +31,23 @@ def groups(subject: Subject, values: Values) -> list[list[tuple[int, int]]]:
             key = (core[at].name, 0) if at >= 0 else ("", size)
             table.setdefault(key, []).append((number, axis))
     return list(table.values())
+
+
+def fits_signature(subject: Subject, values: Values) -> bool:
+    """Whether the arrays have the core dimensions of the gufunc signature, if there is one."""
+    signature, arrays = subject.operator.signature, arrays_of(values)
+    if signature is None or len(signature.inputs) != len(arrays):
+        return True
+    sizes: dict[str, int] = {}
+    for core, array in zip(signature.inputs, arrays, strict=True):
+        if any(dimension.optional for dimension in core):
+            continue
+        if array.ndim < len(core):
+            return False
+        for dimension, size in zip(core, array.shape[array.ndim - len(core) :], strict=True):
+            if sizes.setdefault(dimension.name, dimension.size or size) != size:
+                return False
+    return True
 
 
 def _on_shapes(change: Callable[[tuple[int, ...], int], tuple[int, ...]]) -> Callable[..., Any]:
@@ -97,7 +114,7 @@ def size_edits(subject: Subject, values: Values) -> Iterator[Edit]:
             yield Edit(f"sizes with ints: {name}", tags, _resize(subject, change, follow=True))
     number = len(groups(subject, values))
     if number > 1:
-        for k, size in itertools.product(range(number), (0, 1, 2, 8, 17, 65)):
+        for k, size in itertools.product(range(number), (0, 1, 2, 8, 17, 65, 129)):
             yield Edit(f"group {k} of size {size}", tags, _resize_group(subject, k, size))
     else:
         for size in (7, 16, 65, 257):

@@ -17,6 +17,7 @@ from gpuops.opchecks.inputs import accepted
 from gpuops.opchecks.layouts import LAYOUTS, laid_out
 from gpuops.opchecks.report import Failure, leaves
 from gpuops.opchecks.subject import REFUSED, Subject, copied
+from gpuops.opchecks.variants import resized
 from gpuops.register import FAKE, device_parameter
 from gpuops.symbols import is_symbolic
 from gpuops.symbols.algebra import evaluate
@@ -24,6 +25,9 @@ from gpuops.transforms.fake import FakeArray, FakeMode
 from gpuops.transforms.providers import find_rule
 
 __all__ = ["check"]
+
+
+_SHOWN = 1 << 12
 
 
 def check(subject: Subject) -> None:
@@ -37,8 +41,8 @@ def check(subject: Subject) -> None:
             number, type, shape, dtype, strides, device or aliasing.
     """
     calls: list[tuple[list[Any], list[tuple[str, Any]], list[Any], FakeMode]] = []
-    # What is drawn has been drawn in other layouts already.
-    more = () if subject.is_drawn else _laid_out(subject)
+    # What is drawn comes in other sizes and layouts already.
+    more = () if subject.is_drawn else _varied(subject)
     for number, (before, result) in enumerate(chain(_accepted(subject), more)):
         mode = FakeMode()
         fakes = subject.map(before, partial(_faked, mode))
@@ -67,8 +71,15 @@ def _accepted(subject: Subject) -> Iterator[tuple[list[Any], Any]]:
         yield before, result
 
 
-def _laid_out(subject: Subject) -> Iterator[tuple[list[Any], Any]]:
-    """The sample in other layouts: what is Fortran-ordered may give Fortran-ordered outputs."""
+def _varied(subject: Subject) -> Iterator[tuple[list[Any], Any]]:
+    """The sample in another size, which a fake may remember, and in other layouts.
+
+    What is Fortran-ordered may give Fortran-ordered outputs.
+    """
+    sizes = {n for array in subject.arrays(subject.values) for n in array.shape}
+    larger = resized(subject, subject.values, {n: n + 1 for n in sizes})
+    if sizes and (result := subject.attempt(larger)) is not REFUSED:
+        yield larger, result
     for name, make in LAYOUTS.items():
         values = subject.map(copied(subject.values), laid_out(name, make))
         result = subject.attempt(values)
@@ -94,8 +105,8 @@ def _faked(mode: FakeMode, parameter: Any, array: Any) -> FakeArray:
 
 
 def _without_data(parameter: Any, array: Any) -> Any:
-    """An array for messages: nothing of it but its metadata is looked at, and it takes no room."""
-    if array.flags.c_contiguous:
+    """An array for messages, of which only metadata is looked at: one that takes little room."""
+    if array.flags.c_contiguous and array.size > _SHOWN:
         return np.broadcast_to(np.zeros((), array.dtype), array.shape)
     return array
 

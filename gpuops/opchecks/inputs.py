@@ -12,7 +12,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -20,20 +20,20 @@ from gpuops.errors import AliasError, MutationError, ReturnError
 from gpuops.opchecks.draw_arrays import LARGEST
 from gpuops.opchecks.draw_edit import Edit, Values, arrays_of
 from gpuops.opchecks.draw_menu import menu
-from gpuops.opchecks.draw_shapes import size_edits
+from gpuops.opchecks.draw_shapes import fits_signature, size_edits
 from gpuops.opchecks.subject import REFUSED, Subject, copied
 
-__all__ = ["Draw", "Pool", "accepted", "combination", "drawn", "small_sample"]
+__all__ = ["Draw", "Pool", "accepted", "combination", "drawn", "key_of", "small_sample"]
 
 _SINGLE = 180
-_COMBINED = 60
+_COMBINED = 40
 # An operator that takes long is called with fewer inputs.
 _SECONDS = 1.0
 
 # Errors that are an accident of the kernel, and no refusal that a caller could read, where the
 # input differs from the sample in nothing that an operator may be particular about.
 _ACCIDENTS = (ArithmeticError, AttributeError, NameError, RecursionError, SystemError)
-_HARMLESS = frozenset({"sizes", "values", "special", "layout", "optional"})
+_HARMLESS = frozenset({"sizes", "values", "kinks", "special", "layout", "optional"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,11 @@ def drawn(subject: Subject) -> Iterator[Draw]:
     base = small_sample(subject)
     if base is None:
         return
-    seen = {_key(subject.values)}
+    seen = {key_of(subject.values)}
     for draw in _all(subject, base):
-        key = _key(draw.values)
-        if key not in seen:
+        key = key_of(draw.values)
+        # What a signature excludes, a kernel may still compute; it is nothing to hold a fake to.
+        if key not in seen and fits_signature(subject, draw.values):
             seen.add(key)
             yield draw
 
@@ -88,7 +89,9 @@ def _all(subject: Subject, base: Values) -> Iterator[Draw]:
     for edit in itertools.islice(singles, _SINGLE):
         if (draw := apply((edit,), base)) is not None:
             yield draw
-    yield from _matrices_in_order(edits, base)
+    for pair in _pairs(edits):
+        if (draw := apply(pair, base)) is not None:
+            yield draw
     random = np.random.default_rng(abs(subject.seed))
     for _ in range(_COMBINED):
         draw = combination(edits, base, lambda number: int(random.integers(number)))
@@ -96,12 +99,12 @@ def _all(subject: Subject, base: Values) -> Iterator[Draw]:
             yield draw
 
 
-def _matrices_in_order(edits: dict[str, list[Edit]], base: Values) -> Iterator[Draw]:
-    """Layouts that need two axes, for a sample that has one."""
+def _pairs(edits: dict[str, list[Edit]]) -> Iterator[tuple[Edit, ...]]:
+    """Two edits at once: the first ones of every two categories, and layouts that need axes."""
+    for one, other in itertools.combinations(edits.values(), 2):
+        yield from itertools.product(one[:2], other[:2])
     ranks = [edit for edit in edits["ranks"] if edit.name in ("rank 2", "rank 3")]
-    for rank, layout in itertools.product(ranks, edits["layouts"]):
-        if (draw := apply((rank, layout), base)) is not None:
-            yield draw
+    yield from itertools.product(ranks, edits["layouts"])
 
 
 def apply(edits: tuple[Edit, ...], base: Values) -> Draw | None:
@@ -132,7 +135,9 @@ def combination(
     return apply(tuple(listed[choose(len(listed))] for listed in chosen), base)
 
 
-def _key(values: Values) -> Any:
+def key_of(values: Values) -> Any:
+    """What calls with equal arguments, laid out alike, have in common."""
+
     def one(value: Any) -> Any:
         if isinstance(value, list):
             return tuple(one(item) for item in value)
@@ -194,25 +199,39 @@ def accepted(subject: Subject) -> Iterator[tuple[Values, Values, Any]]:
     except (AliasError, MutationError, ReturnError):
         raise  # debug mode found something: that is no refusal
     except Exception as error:
-        raise subject.fail(f"the sample fails with {type(error).__name__}: {error}") from error
+        _refuse(subject, before, error)
     yield before, values, result
     for draw in subject.further:
         before = copied(draw.values)
         try:
             values, result = _called(subject, before)
-        except (AliasError, MutationError, ReturnError):
+        except (AliasError, MutationError):
             raise
+        except ReturnError as error:
+            if not _scalar_for_array(draw, error):
+                raise
         except _ACCIDENTS as error:
             if draw.tags <= _HARMLESS:
-                raise subject.fail(
-                    f"an input made from the sample fails with {type(error).__name__}: {error}. "
-                    "What the kernel cannot take, it has to refuse with an error that says so",
-                    before,
-                ) from error
+                _refuse(subject, before, error)
         except Exception:
             continue
         else:
             yield before, values, result
+
+
+def _scalar_for_array(draw: Draw, error: ReturnError) -> bool:
+    """Whether NumPy made a scalar of a 0-d array: the error says so, and so refuses 0-d arrays."""
+    arrays = arrays_of(draw.values)
+    return "numpy.asarray" in str(error) and not any(array.ndim for array in arrays)
+
+
+def _refuse(subject: Subject, values: Values, error: Exception) -> NoReturn:
+    """One place for both kinds of call, so that they are seen to fail alike."""
+    raise subject.fail(
+        f"a call that the operator should take fails with {type(error).__name__}: {error}. It is "
+        "the sample, or made from it by a change of sizes, elements or layout alone",
+        values,
+    ) from error
 
 
 def _called(subject: Subject, before: Values) -> tuple[Values, Any]:

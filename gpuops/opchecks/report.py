@@ -24,7 +24,15 @@ _TOLERANCES = {
 
 
 class OpCheckError(GpuopsError, AssertionError):
-    """A check of `gpuops.opcheck` failed; the cause has the details."""
+    """A check of `gpuops.opcheck` failed; the cause has the details.
+
+    Attributes:
+        case: the smallest call that shows it, in one line; None where there is none to show.
+        script: the source of a script that reproduces it; likewise.
+    """
+
+    case: str | None = None
+    script: str | None = None
 
 
 class Failure(OpCheckError):

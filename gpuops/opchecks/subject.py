@@ -58,6 +58,10 @@ class Subject:
         """The same, for a check that has to see several inputs."""
         return replace(self, further=draws)
 
+    def alone(self, values: list[Any]) -> Subject:
+        """The operator with other values, checked as these are, and no further ones."""
+        return replace(self, values=values, unchecked=[], further=(), trail=[])
+
     def at(self, values: list[Any], *, lenient: frozenset[str] = frozenset()) -> Subject:
         """The operator with another call of it, alone."""
         return replace(

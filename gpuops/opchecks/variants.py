@@ -98,8 +98,10 @@ def cut(subject: Subject, values: Values, limit: int) -> Values | None:
 def broadcast(subject: Subject, values: Values) -> Iterator[Values]:
     """Calls in which one array has an axis of size 1, or none, where the sample's is longer.
 
-    Whether the operator takes them, the operator says.
+    Those of which the outputs have the shapes that they have for the sample: what is otherwise
+    computed of such arrays by NumPy's rules, nobody may have meant.
     """
+    expected = _shapes(subject.attempt(values))
     for position, value in enumerate(values):
         if not isinstance(value, np.ndarray):
             continue
@@ -111,4 +113,11 @@ def broadcast(subject: Subject, values: Values) -> Iterator[Values]:
         for changed in changes:
             made = copied(values)
             made[position] = np.asarray(changed)
-            yield made
+            if _shapes(subject.attempt(made)) == expected:
+                yield made
+
+
+def _shapes(result: Any) -> Any:
+    if isinstance(result, (list, tuple)):
+        return [_shapes(item) for item in result]
+    return result is REFUSED, np.shape(result)

@@ -7,11 +7,13 @@ from zoo_right import RIGHT
 from zoo_right_gradients import RIGHT_GRADIENTS
 from zoo_wrong import WRONG
 from zoo_wrong_gradients import WRONG_GRADIENTS
+from zoo_wrong_kernels import WRONG_KERNELS
+from zoo_wrong_rules import WRONG_RULES
 
 import gpuops
 
 ALL_RIGHT = RIGHT + RIGHT_GRADIENTS
-ALL_WRONG = WRONG + WRONG_GRADIENTS
+ALL_WRONG = WRONG + WRONG_GRADIENTS + WRONG_KERNELS + WRONG_RULES
 
 
 @pytest.mark.parametrize("animal", ALL_RIGHT, ids=lambda animal: animal.name)
