@@ -30,10 +30,14 @@ __all__ = [
 
 # "_" stands for all namespaces where fallbacks are registered.
 RESERVED_NAMESPACES: Final = ("prim", "_")
-# What every object has: as attributes of `ops.<ns>` they would hide the operator.
-RESERVED_NAMES: Final = frozenset(dir(object)).union(
-    ("__copy__", "__deepcopy__", "__dict__", "__getattr__", "__module__", "__weakref__")
-)
+
+
+class _Anything:
+    """Has what every object has, in this version of Python."""
+
+
+# As attributes of `ops.<ns>` they would hide the operator.
+RESERVED_NAMES: Final = frozenset(dir(_Anything)) | {"__copy__", "__deepcopy__", "__getattr__"}
 # What `ops.<ns>.<name>` has as methods when there are several overloads.
 RESERVED_OVERLOADS: Final = ("operator", "overloads")
 
