@@ -13,6 +13,7 @@ from gpuops.transforms.levels import nested_types
 from gpuops.xp._axes import axis_of
 from gpuops.xp._index import along_axis, decode, encode, index_meta
 from gpuops.xp._meta import Meta, fresh
+from gpuops.xp._releases import TAKE_CASTING
 from gpuops.xp._row import row
 from gpuops.xp.manipulation import broadcast_to_meta, ravelled
 
@@ -248,10 +249,10 @@ def _take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") ->
         axis = 0
     shape = x.shape or (1,)
     axis = axis_of(axis, len(shape))
-    if not np.can_cast(dtype, np.intp, "same_kind"):
+    if not np.can_cast(dtype, np.intp, TAKE_CASTING):
         raise TypeError(
             f"Cannot cast array data from {dtype!r} to {np.dtype(np.intp)!r} according to the "
-            "rule 'same_kind'"
+            f"rule {TAKE_CASTING!r}"
         )
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")

@@ -12,6 +12,7 @@ from gpuops.symbols import require_equal, sym_max, sym_min
 from gpuops.xp._axes import axes_of, axis_of, result_dtype, without
 from gpuops.xp._meta import Meta, ReadOnly, broadcast, fresh, like
 from gpuops.xp._reduce import prototype, reduced, refuse_empty
+from gpuops.xp._releases import MATRIX_NORMS_OF_NOTHING
 from gpuops.xp._row import row
 from gpuops.xp._shapes import permuted, reshaped
 from gpuops.xp._ufuncs import ufunc_metas
@@ -133,8 +134,8 @@ def _matrix_norm(
         x = like(x, np.dtype(np.float64))
     if (ord is None and kind == "nuc") or ord in (2, -2):
         values = svd_metas(x)[1]
-        if ord == -2:
-            refuse_empty(values, [-1], "minimum")
+        if ord == -2 or (ord == 2 and not MATRIX_NORMS_OF_NOTHING):
+            refuse_empty(values, [-1], "minimum" if ord == -2 else "maximum")
         result = reduced(values, [-1], False, values.dtype)
     elif ord is None:
         values = _magnitudes(x)
@@ -142,8 +143,8 @@ def _matrix_norm(
     else:
         values = _magnitudes(x)
         inner = reduced(values, [-2 if ord in (1, -1) else -1], False, values.dtype)
-        if ord < 0:
-            refuse_empty(inner, [-1], "minimum")
+        if ord < 0 or not MATRIX_NORMS_OF_NOTHING:
+            refuse_empty(inner, [-1], "minimum" if ord < 0 else "maximum")
         result = reduced(inner, [-1], False, values.dtype)
     if not keepdims:
         return result

@@ -137,12 +137,7 @@ def count_nonzero(xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False) 
 
 
 def _nonzero(x: Any) -> list[Meta]:
-    if not x.shape:
-        raise ValueError(
-            "Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() "
-            "instead. If the context of this error is of the form `arr[nonzero(cond)]`, just use "
-            "`arr[cond]`."
-        )
+    _check_axes(x)
     count = dynamic_size(0, product(x.shape))
     ndim = len(x.shape)
     # The places are the columns of one array.
@@ -168,7 +163,18 @@ def nonzero(xp: Any, x: Any) -> Any:
     >>> xp.nonzero(np.asarray([0, 5, 6]))
     (array([1, 2]),)
     """
+    _check_axes(x)
     return list(xp.nonzero(x))
+
+
+def _check_axes(x: Any) -> None:
+    # NumPy 2.0 only warns, CuPy takes them.
+    if not x.shape:
+        raise ValueError(
+            "Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() "
+            "instead. If the context of this error is of the form `arr[nonzero(cond)]`, just use "
+            "`arr[cond]`."
+        )
 
 
 def _searchsorted(x1: Any, x2: Any, side: str = "left", sorter: Any | None = None) -> Meta:
