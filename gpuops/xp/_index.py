@@ -53,13 +53,17 @@ def encode(key: Any, as_array: Callable[[Any], Any]) -> tuple[str, Numbers, list
     numbers: Numbers = []
     arrays = []
     for item in key if type(key) is tuple else (key,):
-        if item is None:
+        if type(item) is int:
+            letters.append("i")
+            numbers.append(item)
+        elif item is None:
             letters.append("n")
         elif item is Ellipsis:
             letters.append("e")
         elif isinstance(item, slice):
             letters.append("s")
-            numbers += [_bound(item.start), _bound(item.stop), _bound(item.step)]
+            bounds = (item.start, item.stop, item.step)
+            numbers += bounds if _plain_bounds(map(type, bounds)) else map(_bound, bounds)
         elif is_symbolic(item):
             letters.append("i")
             numbers.append(item)
@@ -82,6 +86,9 @@ def encode(key: Any, as_array: Callable[[Any], Any]) -> tuple[str, Numbers, list
                     f"integer or boolean arrays are valid indices, got {describe(item)}"
                 ) from None
     return "".join(letters), numbers, arrays
+
+
+_plain_bounds = frozenset({int, type(None)}).issuperset
 
 
 def _bound(value: Any) -> Any:

@@ -46,6 +46,9 @@ def getitem(xp: Any, x: Any, layout: str, numbers: Any, arrays: Any) -> Any:
     return x[decode(layout, numbers, arrays)]
 
 
+_getitem = getitem.operator.call
+
+
 def _setitem(
     x: Any, layout: str, numbers: Sequence[Any], arrays: Sequence[Any], value: Any
 ) -> None:
@@ -155,7 +158,7 @@ def getitem_key(x: Any, key: Any) -> Any:
     array([1, 2])
     """
     x = np.asarray(x) if isinstance(x, np.generic) else x
-    return getitem.operator.call(x, *encode(key, _array_beside(x)))
+    return _getitem(x, *encode(key, lambda array: _array_beside(x)(array)))
 
 
 def setitem_key(x: Any, key: Any, value: Any) -> None:

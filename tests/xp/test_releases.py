@@ -135,7 +135,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "interp": ("interp", (EMPTY, EMPTY, EMPTY), {}),
     "interp at a place": ("interp", (np.ones(1), EMPTY, EMPTY), {}),
     "matvec": ("matvec", (TURNED, np.ones(4)), {}),
-    "vecmat": ("vecmat", (TURNED[..., 0, 0], TURNED), {}),
+    "vecmat": ("vecmat", (TURNED[..., 0], TURNED), {}),
     **{
         f"norm {order} of {shape}": (
             "linalg_matrix_norm",
