@@ -20,7 +20,7 @@ __all__ = [
     "BROADCAST_KEEPS_WHOLE_ARRAYS",
     "CLIP_NEEDS_NO_BOUND",
     "INTERP_OF_NOTHING_NEEDS_NO_POINTS",
-    "MATRIX_NORMS_OF_NOTHING",
+    "NORMS_OF_NOTHING",
     "RESHAPE_HAS_COPY",
     "RFFTN_LAST_AXES_FIRST",
     "ROUND_KEEPS_ORDER_OF_COMPLEX",
@@ -56,8 +56,11 @@ RFFTN_LAST_AXES_FIRST: Final = _since(2, 1)
 
 # -- 2.3 -------------------------------------------------------------------------------------------
 
-MATRIX_NORMS_OF_NOTHING: Final = _since(2, 3)
-"""The norms 1, 2 and infinity of matrices without elements are 0; before, they are refused."""
+NORMS_OF_NOTHING: Final = _since(2, 3)
+"""Of nothing, the norms 1, 2 and infinity of matrices and infinity of vectors are 0.
+
+Before 2.3 they are refused.
+"""
 
 # -- 2.4 -------------------------------------------------------------------------------------------
 

@@ -101,7 +101,9 @@ def argmin(xp: Any, x: Any, axis: int | None = None, *, keepdims: bool = False) 
 
 
 def _count_nonzero(x: Any, axis: Sequence[int] | None = None, *, keepdims: bool = False) -> Meta:
-    return reduced(like(x, np.dtype(bool)), axis, keepdims, _INTP)
+    # What is counted are bools; others than bools are made bools first.
+    bools = x if x.dtype == np.dtype(bool) else like(x, np.dtype(bool))
+    return reduced(bools, axis, keepdims, _INTP)
 
 
 @row(
@@ -241,9 +243,9 @@ def _chosen_dtype(x1: Any, x2: Any) -> np.dtype[Any]:
 
 
 def _where(condition: Any, x1: Any, x2: Any) -> Meta:
-    dtype = _chosen_dtype(x1, x2)
     arrays = [x for x in (condition, x1, x2) if hasattr(x, "dtype")]
     shape = broadcast(*arrays)
+    dtype = _chosen_dtype(x1, x2)
     columns = list(zip(*(operand_strides(x, shape) for x in arrays), strict=True))
     return Meta(shape, dtype, sorted_strides(shape, dtype.itemsize, minor_first(columns)))
 

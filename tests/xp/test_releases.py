@@ -33,7 +33,7 @@ PROBES: dict[str, Any] = {
     "BROADCAST_KEEPS_WHOLE_ARRAYS": lambda: (
         np.broadcast_arrays(np.zeros(()), ONE_BY_ONE)[1].strides == (16, 8)
     ),
-    "MATRIX_NORMS_OF_NOTHING": lambda: succeeds(lambda: np.linalg.matrix_norm(EMPTY[None], ord=1)),
+    "NORMS_OF_NOTHING": lambda: succeeds(lambda: np.linalg.matrix_norm(EMPTY[None], ord=1)),
     "ROUND_KEEPS_ORDER_OF_COMPLEX": lambda: np.round(np.ones((2, 3), complex).T).flags.f_contiguous,
     "INTERP_OF_NOTHING_NEEDS_NO_POINTS": lambda: succeeds(lambda: np.interp(EMPTY, EMPTY, EMPTY)),
 }
