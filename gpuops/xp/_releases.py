@@ -25,6 +25,7 @@ __all__ = [
     "RFFTN_LAST_AXES_FIRST",
     "ROUND_KEEPS_ORDER_OF_COMPLEX",
     "TAKE_CASTING",
+    "WHERE_LOOKS_AT_NUMBERS_FIRST",
 ]
 
 
@@ -71,3 +72,6 @@ ROUND_KEEPS_ORDER_OF_COMPLEX: Final = _since(2, 4)
 
 INTERP_OF_NOTHING_NEEDS_NO_POINTS: Final = _since(2, 5)
 """`interp` at no places takes a function that is known at no points."""
+
+WHERE_LOOKS_AT_NUMBERS_FIRST: Final = _since(2, 5)
+"""`where` refuses a number that does not fit before shapes that do not go together."""

@@ -63,6 +63,8 @@ def _vector_norm(
     if ord == -math.inf or (ord == math.inf and not NORMS_OF_NOTHING):
         refuse_empty(values, [place], "minimum" if ord < 0 else "maximum")
     result = reduced(values, [place], False, values.dtype)
+    if ord == 2:
+        result = ufunc_metas(np.sqrt, [result])[0]
     if not keepdims:
         return result
     shape = tuple(1 if a in gone else size for a, size in enumerate(x.shape))

@@ -19,6 +19,7 @@ from gpuops.xp._meta import (
     sorted_strides,
 )
 from gpuops.xp._reduce import reduced
+from gpuops.xp._releases import WHERE_LOOKS_AT_NUMBERS_FIRST
 from gpuops.xp._row import row
 from gpuops.xp._sizes import dynamic_size
 from gpuops.xp._ufuncs import elementwise_result_dtype
@@ -244,8 +245,10 @@ def _chosen_dtype(x1: Any, x2: Any) -> np.dtype[Any]:
 
 def _where(condition: Any, x1: Any, x2: Any) -> Meta:
     arrays = [x for x in (condition, x1, x2) if hasattr(x, "dtype")]
-    shape = broadcast(*arrays)
-    dtype = _chosen_dtype(x1, x2)
+    if WHERE_LOOKS_AT_NUMBERS_FIRST:
+        dtype, shape = _chosen_dtype(x1, x2), broadcast(*arrays)
+    else:
+        shape, dtype = broadcast(*arrays), _chosen_dtype(x1, x2)
     columns = list(zip(*(operand_strides(x, shape) for x in arrays), strict=True))
     return Meta(shape, dtype, sorted_strides(shape, dtype.itemsize, minor_first(columns)))
 

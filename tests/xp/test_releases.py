@@ -20,6 +20,12 @@ def succeeds(call: Any) -> bool:
     return True
 
 
+def overflows(call: Any) -> bool:
+    with pytest.raises((OverflowError, ValueError)) as caught:
+        call()
+    return caught.type is OverflowError
+
+
 EMPTY = np.zeros(0)
 ONE_BY_ONE = np.lib.stride_tricks.as_strided(np.zeros(4), (1, 1), (16, 8))
 
@@ -35,6 +41,9 @@ PROBES: dict[str, Any] = {
     ),
     "NORMS_OF_NOTHING": lambda: succeeds(lambda: np.linalg.matrix_norm(EMPTY[None], ord=1)),
     "ROUND_KEEPS_ORDER_OF_COMPLEX": lambda: np.round(np.ones((2, 3), complex).T).flags.f_contiguous,
+    "WHERE_LOOKS_AT_NUMBERS_FIRST": lambda: overflows(
+        lambda: np.where(np.ones(3, bool), 2**70, np.ones(2, bool))
+    ),
     "INTERP_OF_NOTHING_NEEDS_NO_POINTS": lambda: succeeds(lambda: np.interp(EMPTY, EMPTY, EMPTY)),
 }
 # Only rounding errors tell, which tests/xp/test_fourier.py compares bit by bit.
