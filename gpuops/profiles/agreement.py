@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuops.devices import array_kind
 from gpuops.errors import AliasError, Location, TraceError, describe
 from gpuops.memory import byte_range, shares_memory
 from gpuops.profiles.model import metadata_of
@@ -128,7 +129,8 @@ def arrays_in(value: Any) -> list[Any]:
     """The arrays in nested tuples and lists, real or fake."""
     if isinstance(value, (tuple, list)):
         return [array for item in value for array in arrays_in(item)]
-    return [value] if metadata_of(value) is not None else []
+    found = type(value) is FakeArray or array_kind(type(value)) is not None
+    return [value] if found else []
 
 
 def _differences(env: DraftEnv, fake: Any, real: Any) -> Iterator[tuple[str, str]]:
