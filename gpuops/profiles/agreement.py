@@ -19,7 +19,15 @@ from gpuops.symbols import is_sym_number, is_symbolic
 from gpuops.transforms.fake import FakeArray
 from gpuops.transforms.fake.interpreter import interpret, overrides
 
-__all__ = ["FakeRun", "Mismatch", "arrays_in", "check_dense", "mismatches", "pairs", "run_fake"]
+__all__ = [
+    "FakeRun",
+    "Mismatch",
+    "arrays_in",
+    "check_dense",
+    "mismatches",
+    "place_of",
+    "run_fake",
+]
 
 Mismatch = tuple[str, str]
 """What is wrong, in a few words, and the whole of it with both values."""
@@ -32,12 +40,14 @@ class FakeRun:
     Attributes:
         outputs: what the call returned, as operators return it.
         raw: what the fake kernel returned, before views were made new arrays.
-        error: what it raised instead.
+        error: what it raised instead, without its traceback, which would keep arrays alive.
+        place: the line that raised it.
     """
 
     outputs: Any = None
     raw: Any = None
     error: Exception | None = None
+    place: Location | None = None
 
 
 def run_fake(
@@ -70,9 +80,23 @@ def run_fake(
     try:
         found.outputs = interpret(operator, args, kwargs, told=True)
     except Exception as error:  # whatever an author's code raises is what the fake says
-        found.error = error
+        found.place = place_of(error)
+        found.error = error.with_traceback(None)
     finally:
         overrides.reset(token)
+    return found
+
+
+def place_of(error: BaseException) -> Location:
+    """The innermost line that an error comes from, outside of gpuops and NumPy."""
+    traceback = error.__traceback__
+    found = Location("<unknown>", 0)
+    while traceback is not None:
+        frame = traceback.tb_frame
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] not in ("gpuops", "numpy"):
+            found = Location(frame.f_code.co_filename, traceback.tb_lineno, module)
+        traceback = traceback.tb_next
     return found
 
 

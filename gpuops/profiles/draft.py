@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any
 
 from gpuops.devices import array_kind, device_of
@@ -13,7 +12,6 @@ from gpuops.errors import (
     ArgumentError,
     DynamicShapeError,
     GpuopsError,
-    Location,
     NoFakeError,
     UnknownSizeError,
     caller_location,
@@ -26,6 +24,7 @@ from gpuops.profiles.agreement import (
     arrays_in,
     check_dense,
     mismatches,
+    place_of,
     run_fake,
 )
 from gpuops.profiles.generate import GeneratedFake
@@ -78,11 +77,12 @@ def trace_draft(fn: Callable[..., Any]) -> Callable[..., tuple[Graph, DraftRepor
         except Exception as error:  # a function may raise anything because a size is no int
             if error is draft.own_error:
                 raise
-            place = _place_of(error.__traceback__)
+            place = place_of(error)
             text = " ".join(str(error).split())
             reason = f"{type(error).__name__} on symbols for sizes: {text}"
-        again = _Draft(fn, args, report, symbolic=False)
-        graph = again.run_and_restore()
+        # What the first run has kept is not needed any more.
+        draft = _Draft(fn, args, report, symbolic=False)
+        graph = draft.run_and_restore()
         report.add(Failure(FailureKind.DATA_DEPENDENT_ERROR, None, reason, place))
         return graph, report
 
@@ -225,7 +225,8 @@ class _Draft(Tracer):
         if isinstance(error, (UnknownSizeError, DynamicShapeError)):
             undo()
             text = " ".join(str(error).split())
-            call, place = (operator, caller_location()), _place_of(error.__traceback__)
+            call = operator, caller_location()
+            place = made.place or call[1]
             kind = FailureKind.DATA_DEPENDENT_ERROR
             self.report.add(self.sizes.failure(kind, text, place, call))
             return False
@@ -328,15 +329,3 @@ def _has_no_fake(operator: Operator, error: Exception) -> bool:
     if isinstance(error, NoFakeError):
         return True
     return registry.rule(operator, FAKE) is None and operator.signature is None
-
-
-def _place_of(traceback: TracebackType | None) -> Location:
-    """The innermost line on a traceback that is neither of gpuops nor of NumPy."""
-    found = Location("<unknown>", 0)
-    while traceback is not None:
-        frame = traceback.tb_frame
-        module = str(frame.f_globals.get("__name__", ""))
-        if module.partition(".")[0] not in ("gpuops", "numpy"):
-            found = Location(frame.f_code.co_filename, traceback.tb_lineno, module)
-        traceback = traceback.tb_next
-    return found
