@@ -76,10 +76,14 @@ class Snapshot:
         waiting = [value]
         while waiting:
             part = waiting.pop()
-            if id(part) in self._seen or _is_atom(part):
+            if id(part) in self._seen:
                 continue
             self._seen[id(part)] = part
-            for undo, inner in _saved(part):
+            try:
+                saved = [] if _is_atom(part) else list(_saved(part))
+            except Exception as error:  # an object's own methods, which may refuse anything
+                saved = [(_refused(error), [])]
+            for undo, inner in saved:
                 if undo is not None:
                     name = where if part is value else f"{describe(part)} in {where}"
                     self._undo.append((undo, name))
@@ -105,6 +109,15 @@ class Snapshot:
             except Exception as error:  # an object's own methods, which may refuse anything
                 lost.append(f"{name}: {type(error).__name__}: {error}")
         return lost
+
+
+def _refused(error: Exception) -> Undo:
+    text = f"it may have changed, and cannot be looked into ({type(error).__name__}: {error})"
+
+    def undo() -> None:
+        raise _Lost(text)
+
+    return undo
 
 
 def _is_atom(value: Any) -> bool:
@@ -279,9 +292,14 @@ def _bit_generator(bits: Any) -> Undo:
     import copy
 
     before = copy.deepcopy(bits.state)
+    # What `spawn` counts, and nothing can set.
+    seeds = getattr(bits, "seed_seq", None)
+    spawned = getattr(seeds, "n_children_spawned", None)
 
     def undo() -> None:
         bits.state = before
+        if getattr(seeds, "n_children_spawned", None) != spawned:
+            raise _Lost("it has spawned others, and the next ones will be other ones than before")
 
     return undo
 
