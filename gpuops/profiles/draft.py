@@ -6,6 +6,8 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from gpuops.devices import array_kind, device_of
 from gpuops.dispatch import ambient
 from gpuops.errors import (
@@ -37,12 +39,17 @@ from gpuops.registry import Operator, registry
 from gpuops.symbols import is_sym_number, is_symbolic
 from gpuops.transforms.fake import FakeArray, FakeMode
 from gpuops.transforms.trace.array import TracingArray
+from gpuops.transforms.trace.closures import reachable
 from gpuops.transforms.trace.graph import Graph
 from gpuops.transforms.trace.objects import is_reference
 from gpuops.transforms.trace.structure import leaves, map_leaves
 from gpuops.transforms.trace.tracer import Tracer
 
 __all__ = ["DraftReport", "Failure", "FailureKind", "trace_draft"]
+
+
+_KEPT = 64 << 20
+"""How many bytes of arrays around a function are copied; larger ones are only watched."""
 
 
 def trace_draft(fn: Callable[..., Any]) -> Callable[..., tuple[Graph, DraftReport]]:
@@ -52,8 +59,9 @@ def trace_draft(fn: Callable[..., Any]) -> Callable[..., tuple[Graph, DraftRepor
     operator runs on real arrays and on fakes; what nobody could know of a size is answered as it is
     and reported. Only where the function raises an error on symbols, it runs again with ints.
 
-    Arrays among the arguments, arrays that operators are declared to write to, and opaque objects
-    that operators get, are as they were before when it returns or raises.
+    These are as they were before when it returns or raises: arrays among the arguments; arrays that
+    operators are declared to write to; opaque objects that operators get; and NumPy arrays and
+    opaque objects that the function can reach through its closure, globals and attributes.
 
     Returns:
         A function of the same arguments that returns the graph and a `DraftReport`.
@@ -116,6 +124,7 @@ class _Draft(Tracer):
 
     def run_and_restore(self) -> Graph:
         """The graph; arrays and opaque objects are as they were before."""
+        self._keep_surroundings()
         for _, leaf in leaves(self.args):
             if _is_real_array(leaf) or is_reference(leaf):
                 self.before.add(real_of(leaf))
@@ -125,6 +134,19 @@ class _Draft(Tracer):
             self.report.unrestored += [
                 lost for lost in self.before.restore() if lost not in self.report.unrestored
             ]
+
+    def _keep_surroundings(self) -> None:
+        """Keep what the function can reach, and may change without an operator."""
+        left = _KEPT
+        for value in reachable(self.fn):
+            if is_reference(value):
+                self.before.add(real_of(value))
+            elif type(value) is np.ndarray and value.flags.writeable:
+                if value.nbytes <= left:
+                    left -= value.nbytes
+                    self.before.add(value)
+                else:
+                    self.before.watch(value)
 
     # -- real arrays beside fakes ------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import sys
 import types
 import warnings
 import weakref
+import zlib
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
@@ -89,9 +90,15 @@ class Snapshot:
                     self._undo.append((undo, name))
                 waiting += inner
 
-    def knows(self, value: Any) -> bool:
-        """Whether an object is kept."""
-        return id(value) in self._seen
+    def watch(self, array: np.ndarray) -> None:
+        """Let `restore` name an array that has changed by then, without a copy of it."""
+        before = _checksum(array)
+
+        def undo() -> None:
+            if _checksum(array) != before:
+                raise _Lost("its data changed, and it was too large to be kept")
+
+        self._undo.append((undo, describe(array)))
 
     def restore(self) -> list[str]:
         """Put everything back, the latest first.
@@ -365,6 +372,15 @@ def _watched(value: Any) -> Undo | None:
             raise _Lost("it has changed, and nothing can put it back")
 
     return undo
+
+
+def _checksum(array: np.ndarray) -> int:
+    if array.flags.c_contiguous and not array.dtype.hasobject:
+        return zlib.crc32(array.reshape(-1).view(np.uint8).data)
+    found = 0
+    for part in array if array.ndim else [array[()]]:
+        found = zlib.crc32(np.ascontiguousarray(part).tobytes(), found)
+    return found
 
 
 def _fingerprint(value: Any) -> Any:
