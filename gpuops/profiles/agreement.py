@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuops.devices import array_kind
 from gpuops.errors import AliasError, Location, TraceError, describe
 from gpuops.memory import byte_range, shares_memory
 from gpuops.profiles.model import metadata_of
@@ -18,7 +19,15 @@ from gpuops.symbols import is_sym_number, is_symbolic
 from gpuops.transforms.fake import FakeArray
 from gpuops.transforms.fake.interpreter import interpret, overrides
 
-__all__ = ["FakeRun", "Mismatch", "arrays_in", "check_dense", "mismatches", "pairs", "run_fake"]
+__all__ = [
+    "FakeRun",
+    "Mismatch",
+    "arrays_in",
+    "check_dense",
+    "mismatches",
+    "place_of",
+    "run_fake",
+]
 
 Mismatch = tuple[str, str]
 """What is wrong, in a few words, and the whole of it with both values."""
@@ -31,12 +40,14 @@ class FakeRun:
     Attributes:
         outputs: what the call returned, as operators return it.
         raw: what the fake kernel returned, before views were made new arrays.
-        error: what it raised instead.
+        error: what it raised instead, without its traceback, which would keep arrays alive.
+        place: the line that raised it.
     """
 
     outputs: Any = None
     raw: Any = None
     error: Exception | None = None
+    place: Location | None = None
 
 
 def run_fake(
@@ -69,9 +80,23 @@ def run_fake(
     try:
         found.outputs = interpret(operator, args, kwargs, told=True)
     except Exception as error:  # whatever an author's code raises is what the fake says
-        found.error = error
+        found.place = place_of(error)
+        found.error = error.with_traceback(None)
     finally:
         overrides.reset(token)
+    return found
+
+
+def place_of(error: BaseException) -> Location:
+    """The innermost line that an error comes from, outside of gpuops and NumPy."""
+    traceback = error.__traceback__
+    found = Location("<unknown>", 0)
+    while traceback is not None:
+        frame = traceback.tb_frame
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] not in ("gpuops", "numpy"):
+            found = Location(frame.f_code.co_filename, traceback.tb_lineno, module)
+        traceback = traceback.tb_next
     return found
 
 
@@ -128,7 +153,8 @@ def arrays_in(value: Any) -> list[Any]:
     """The arrays in nested tuples and lists, real or fake."""
     if isinstance(value, (tuple, list)):
         return [array for item in value for array in arrays_in(item)]
-    return [value] if metadata_of(value) is not None else []
+    found = type(value) is FakeArray or array_kind(type(value)) is not None
+    return [value] if found else []
 
 
 def _differences(env: DraftEnv, fake: Any, real: Any) -> Iterator[tuple[str, str]]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any
+
+import numpy as np
 
 from gpuops.devices import array_kind, device_of
 from gpuops.errors import (
     ArgumentError,
     DynamicShapeError,
     GpuopsError,
-    Location,
     NoFakeError,
     UnknownSizeError,
     caller_location,
@@ -26,6 +26,7 @@ from gpuops.profiles.agreement import (
     arrays_in,
     check_dense,
     mismatches,
+    place_of,
     run_fake,
 )
 from gpuops.profiles.generate import GeneratedFake
@@ -38,12 +39,17 @@ from gpuops.registry import Operator, registry
 from gpuops.symbols import is_sym_number, is_symbolic
 from gpuops.transforms.fake import FakeArray, FakeMode
 from gpuops.transforms.trace.array import TracingArray
+from gpuops.transforms.trace.closures import reachable
 from gpuops.transforms.trace.graph import Graph
 from gpuops.transforms.trace.objects import is_reference
 from gpuops.transforms.trace.structure import leaves, map_leaves
 from gpuops.transforms.trace.tracer import Tracer
 
 __all__ = ["DraftReport", "Failure", "FailureKind", "trace_draft"]
+
+
+_KEPT = 64 << 20
+"""How many bytes of arrays around a function are copied; larger ones are only watched."""
 
 
 def trace_draft(fn: Callable[..., Any]) -> Callable[..., tuple[Graph, DraftReport]]:
@@ -53,8 +59,9 @@ def trace_draft(fn: Callable[..., Any]) -> Callable[..., tuple[Graph, DraftRepor
     operator runs on real arrays and on fakes; what nobody could know of a size is answered as it is
     and reported. Only where the function raises an error on symbols, it runs again with ints.
 
-    Arrays among the arguments, arrays that operators are declared to write to, and opaque objects
-    that operators get, are as they were before when it returns or raises.
+    These are as they were before when it returns or raises: arrays among the arguments; arrays that
+    operators are declared to write to; opaque objects that operators get; and NumPy arrays and
+    opaque objects that the function can reach through its closure, globals and attributes.
 
     Returns:
         A function of the same arguments that returns the graph and a `DraftReport`.
@@ -78,11 +85,12 @@ def trace_draft(fn: Callable[..., Any]) -> Callable[..., tuple[Graph, DraftRepor
         except Exception as error:  # a function may raise anything because a size is no int
             if error is draft.own_error:
                 raise
-            place = _place_of(error.__traceback__)
+            place = place_of(error)
             text = " ".join(str(error).split())
             reason = f"{type(error).__name__} on symbols for sizes: {text}"
-        again = _Draft(fn, args, report, symbolic=False)
-        graph = again.run_and_restore()
+        # What the first run has kept is not needed any more.
+        draft = _Draft(fn, args, report, symbolic=False)
+        graph = draft.run_and_restore()
         report.add(Failure(FailureKind.DATA_DEPENDENT_ERROR, None, reason, place))
         return graph, report
 
@@ -116,6 +124,7 @@ class _Draft(Tracer):
 
     def run_and_restore(self) -> Graph:
         """The graph; arrays and opaque objects are as they were before."""
+        self._keep_surroundings()
         for _, leaf in leaves(self.args):
             if _is_real_array(leaf) or is_reference(leaf):
                 self.before.add(real_of(leaf))
@@ -125,6 +134,19 @@ class _Draft(Tracer):
             self.report.unrestored += [
                 lost for lost in self.before.restore() if lost not in self.report.unrestored
             ]
+
+    def _keep_surroundings(self) -> None:
+        """Keep what the function can reach, and may change without an operator."""
+        left = _KEPT
+        for value in reachable(self.fn):
+            if is_reference(value):
+                self.before.add(real_of(value))
+            elif type(value) is np.ndarray and value.flags.writeable:
+                if value.nbytes <= left:
+                    left -= value.nbytes
+                    self.before.add(value)
+                else:
+                    self.before.watch(value)
 
     # -- real arrays beside fakes ------------------------------------------------------------------
 
@@ -225,7 +247,8 @@ class _Draft(Tracer):
         if isinstance(error, (UnknownSizeError, DynamicShapeError)):
             undo()
             text = " ".join(str(error).split())
-            call, place = (operator, caller_location()), _place_of(error.__traceback__)
+            call = operator, caller_location()
+            place = made.place or call[1]
             kind = FailureKind.DATA_DEPENDENT_ERROR
             self.report.add(self.sizes.failure(kind, text, place, call))
             return False
@@ -328,15 +351,3 @@ def _has_no_fake(operator: Operator, error: Exception) -> bool:
     if isinstance(error, NoFakeError):
         return True
     return registry.rule(operator, FAKE) is None and operator.signature is None
-
-
-def _place_of(traceback: TracebackType | None) -> Location:
-    """The innermost line on a traceback that is neither of gpuops nor of NumPy."""
-    found = Location("<unknown>", 0)
-    while traceback is not None:
-        frame = traceback.tb_frame
-        module = str(frame.f_globals.get("__name__", ""))
-        if module.partition(".")[0] not in ("gpuops", "numpy"):
-            found = Location(frame.f_code.co_filename, traceback.tb_lineno, module)
-        traceback = traceback.tb_next
-    return found

@@ -85,6 +85,11 @@ class ListProfile:
 
     items: tuple[Any, ...]
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.items, (tuple, list)):
+            raise ProfileError(f"items: expected a tuple, got {describe(self.items)}")
+        object.__setattr__(self, "items", tuple(self.items))
+
     def __str__(self) -> str:
         return f"[{', '.join(map(render, self.items))}]"
 
@@ -127,25 +132,41 @@ class OpProfile:
             `ArrayMetadata`, a `ListProfile` for a list with arrays, None for whatever is no array.
         out_profile: `ArrayMetadata` for one array, a tuple, a `ListProfile`, or a `ScalarProfile`.
 
+    A list is converted to a `ListProfile`, as an entry, and to a tuple as `args_profile`; an
+    `out_profile` of None is a ``ScalarProfile("none")``.
+
     Raises:
         ProfileError: an entry is something else.
+
+    >>> x = ArrayMetadata(1, "int8", "cpu")
+    >>> print(OpProfile([x, None, [x, x]], [x]))
+    (int8 rank 1 order C on cpu, -, [int8 rank 1 order C on cpu, int8 rank 1 order C on cpu]) -> \
+[int8 rank 1 order C on cpu]
     """
 
     args_profile: tuple[Any, ...]
     out_profile: Any
 
     def __post_init__(self) -> None:
-        if not isinstance(self.args_profile, tuple):
+        if not isinstance(self.args_profile, (tuple, list)):
             raise ProfileError(f"args_profile: expected a tuple, got {describe(self.args_profile)}")
+        object.__setattr__(self, "args_profile", tuple(map(_with_lists, self.args_profile)))
+        out = ScalarProfile("none") if self.out_profile is None else _with_lists(self.out_profile)
+        object.__setattr__(self, "out_profile", out)
         for index, entry in enumerate(self.args_profile):
             _check_entry(f"args_profile[{index}]", entry, (ArrayMetadata, ListProfile, type(None)))
         allowed = (ArrayMetadata, ListProfile, ScalarProfile)
-        out = self.out_profile
         for entry in out if isinstance(out, tuple) else (out,):
             _check_entry("out_profile", entry, allowed)
 
     def __str__(self) -> str:
         return f"({', '.join(map(render, self.args_profile))}) -> {render(self.out_profile)}"
+
+
+def _with_lists(entry: Any) -> Any:
+    if isinstance(entry, list):
+        return ListProfile(tuple(map(_with_lists, entry)))
+    return tuple(map(_with_lists, entry)) if isinstance(entry, tuple) else entry
 
 
 def _check_entry(where: str, entry: Any, allowed: tuple[type, ...]) -> None:

@@ -15,6 +15,7 @@ import sys
 import types
 import warnings
 import weakref
+import zlib
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
@@ -76,18 +77,28 @@ class Snapshot:
         waiting = [value]
         while waiting:
             part = waiting.pop()
-            if id(part) in self._seen or _is_atom(part):
+            if id(part) in self._seen:
                 continue
             self._seen[id(part)] = part
-            for undo, inner in _saved(part):
+            try:
+                saved = [] if _is_atom(part) else list(_saved(part))
+            except Exception as error:  # an object's own methods, which may refuse anything
+                saved = [(_refused(error), [])]
+            for undo, inner in saved:
                 if undo is not None:
                     name = where if part is value else f"{describe(part)} in {where}"
                     self._undo.append((undo, name))
                 waiting += inner
 
-    def knows(self, value: Any) -> bool:
-        """Whether an object is kept."""
-        return id(value) in self._seen
+    def watch(self, array: np.ndarray) -> None:
+        """Let `restore` name an array that has changed by then, without a copy of it."""
+        before = _checksum(array)
+
+        def undo() -> None:
+            if _checksum(array) != before:
+                raise _Lost("its data changed, and it was too large to be kept")
+
+        self._undo.append((undo, describe(array)))
 
     def restore(self) -> list[str]:
         """Put everything back, the latest first.
@@ -105,6 +116,15 @@ class Snapshot:
             except Exception as error:  # an object's own methods, which may refuse anything
                 lost.append(f"{name}: {type(error).__name__}: {error}")
         return lost
+
+
+def _refused(error: Exception) -> Undo:
+    text = f"it may have changed, and cannot be looked into ({type(error).__name__}: {error})"
+
+    def undo() -> None:
+        raise _Lost(text)
+
+    return undo
 
 
 def _is_atom(value: Any) -> bool:
@@ -279,9 +299,14 @@ def _bit_generator(bits: Any) -> Undo:
     import copy
 
     before = copy.deepcopy(bits.state)
+    # What `spawn` counts, and nothing can set.
+    seeds = getattr(bits, "seed_seq", None)
+    spawned = getattr(seeds, "n_children_spawned", None)
 
     def undo() -> None:
         bits.state = before
+        if getattr(seeds, "n_children_spawned", None) != spawned:
+            raise _Lost("it has spawned others, and the next ones will be other ones than before")
 
     return undo
 
@@ -347,6 +372,15 @@ def _watched(value: Any) -> Undo | None:
             raise _Lost("it has changed, and nothing can put it back")
 
     return undo
+
+
+def _checksum(array: np.ndarray) -> int:
+    if array.flags.c_contiguous and not array.dtype.hasobject:
+        return zlib.crc32(array.reshape(-1).view(np.uint8).data)
+    found = 0
+    for part in array if array.ndim else [array[()]]:
+        found = zlib.crc32(np.ascontiguousarray(part).tobytes(), found)
+    return found
 
 
 def _fingerprint(value: Any) -> Any:

@@ -115,6 +115,54 @@ def test_state_of_globals_closures_and_attributes_is_as_before(operators):  # X1
     gpuops.get_payload(QUEUE).clear()
 
 
+class SideEffects:
+    """Changes its arrays without an operator, and goes by what is in them."""
+
+    def __init__(self):
+        self.a = np.array(2)
+        self.table = {"rows": [np.zeros((2, 2))]}
+        self.state = gpuops.random.RNGState(7)
+        self.calls = 0
+
+    def __call__(self, x):
+        self.calls += 1
+        x = x * (2 if self.a.item() == 2 else 3)
+        self.a += 1
+        self.table["rows"][0][1] = 5
+        self.table["rows"][0][0, :] = x
+        self.state.reserve(3)
+        BUFFER[0] = 7
+        return x * (4 if self.a.item() == 3 else 5)
+
+
+def test_what_is_changed_without_an_operator_is_as_before(monkeypatch):  # X17
+    module = SideEffects()
+    graph, report = trace(module, "draft")(np.ones(2))
+    assert module.a == 2 and module.a.shape == () and module.calls == 1
+    np.testing.assert_array_equal(module.table["rows"][0], np.zeros((2, 2)))
+    assert module.state == gpuops.random.RNGState(7) and report.unrestored == []
+    np.testing.assert_array_equal(BUFFER, np.arange(4.0))
+    np.testing.assert_array_equal(graph(np.ones(2)), np.full(2, 8.0))
+    # What is too large to be copied is named.
+    monkeypatch.setattr("gpuops.profiles.draft._KEPT", 8)
+    _, report = trace(module, "draft")(np.ones(2))
+    assert report.unrestored
+    assert all("was too large to be kept" in lost for lost in report.unrestored)
+    BUFFER[:] = np.arange(4.0)
+
+
+def test_a_large_array_that_an_operator_writes_to_is_put_back(operators, monkeypatch):  # X17
+    monkeypatch.setattr("gpuops.profiles.draft._KEPT", 0)
+
+    def fn(x):
+        operators.fill_(BUFFER)
+        return x
+
+    _, report = trace(fn, "draft")(np.ones(2))
+    assert report.unrestored == []
+    np.testing.assert_array_equal(BUFFER, np.arange(4.0))
+
+
 def test_any_error_that_symbols_cause_leads_to_a_run_with_ints():
     class NoInt(Exception):
         pass

@@ -275,6 +275,33 @@ def test_blocks_nest_and_other_threads_keep_their_own(ops):
     assert len(caught) == 1
 
 
+def test_profiles_are_made_of_lists_and_none_too():  # X6, X8
+    made = OpProfile([F32, None, [F32, None]], [F32])
+    assert made == OpProfile((F32, None, ListProfile((F32, None))), ListProfile([F32]))
+    assert len({made, OpProfile((F32, None, [F32, None]), [F32])}) == 1
+    assert OpProfile((F32,), None) == OpProfile((F32,), ScalarProfile("none"))
+
+
+@pytest.mark.parametrize(
+    ("args", "out", "text"),
+    [
+        ((F32,), (F32, (F32,)), "out_profile: expected array metadata, got tuple"),
+        ((F32, [[F32]]), F32, r"args_profile\[1\]: expected array metadata"),
+        ("ab", F32, "args_profile: expected a tuple, got str 'ab'"),
+        ((3,), F32, r"args_profile\[0\]: expected array metadata, got int 3"),
+        ((F32, (F32,)), F32, r"args_profile\[1\]: expected array metadata, got tuple"),
+        ((ScalarProfile("int"),), F32, r"args_profile\[0\]: expected array metadata"),
+        ((F32,), [(F32,)], "out_profile: expected array metadata, got tuple"),
+        ((F32,), 3, "out_profile: expected array metadata, got int 3"),
+    ],
+)
+def test_malformed_profiles(args, out, text):
+    with pytest.raises(ProfileError, match=text):
+        OpProfile(args, out)
+    with pytest.raises(ProfileError, match="items: expected a tuple, got int 3"):
+        ListProfile(3)
+
+
 def test_blocks_may_end_in_any_order_and_in_another_context(ops):
     x = ArrayMetadata(1, "float64", "cpu")
 

@@ -10,6 +10,7 @@ import itertools
 import queue
 import random
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -132,6 +133,34 @@ def test_what_cannot_be_put_back_is_named():  # X17
     lost = before.restore()
     assert len(lost) == 2 and all("it has changed, and nothing can put it back" in x for x in lost)
     assert any("itertools.count in an object of type" in x for x in lost)
+
+
+class Closed:
+    def __getattribute__(self, name):
+        raise RuntimeError("planted")
+
+
+def test_what_refuses_to_be_looked_into_is_named_and_nothing_fails():
+    class Dead:
+        pass
+
+    held = [weakref.proxy(Dead()), Closed(), [1]]
+    before = Snapshot()
+    before.add(held)
+    held[2].append(2)
+    held.append(3)
+    lost = before.restore()
+    assert held[2] == [1] and len(held) == 3
+    assert lost and all("it may have changed, and cannot be looked into" in text for text in lost)
+
+
+def test_generators_that_spawn_are_named():
+    generator = np.random.default_rng(3)
+    before = Snapshot()
+    before.add(generator)
+    generator.spawn(1)
+    (lost,) = before.restore()
+    assert "it has spawned others" in lost
 
 
 def test_the_first_state_counts_also_of_overlapping_arrays():

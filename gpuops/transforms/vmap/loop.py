@@ -194,10 +194,16 @@ def _stack(operator: Operator, items: list[Any], empty: bool) -> tuple[Any, Any]
         return first, None
     if empty:
         return xp.zeros((0, *first.shape), dtype=first.dtype, device=first.device), 0
-    shapes = list(dict.fromkeys(tuple(item.shape) for item in items))
-    if len(shapes) > 1:
+    others = [tuple(item.shape) for item in items if _differ(item.shape, first.shape)]
+    if others:
+        shapes = list(dict.fromkeys(map(str, (tuple(first.shape), *others))))
         _fail_ragged(operator, "arrays of the shapes", shapes)
     return xp.stack(items, axis=0), 0
+
+
+def _differ(a: Any, b: Any) -> bool:
+    """Whether two shapes are known to differ; of symbols that may, `stack` requires the rest."""
+    return len(a) != len(b) or any((x == y) is False for x, y in zip(a, b, strict=True))
 
 
 def _fail_ragged(operator: Operator, what: str, found: list[Any]) -> Any:
