@@ -22,6 +22,7 @@ from gpuops import (
     vjp,
     xp,
 )
+from gpuops.transforms.autograd.writes import LARGEST
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -549,6 +550,12 @@ def test_integer_outputs_never_require_a_gradient(ns: str) -> None:
         (np.ones(()), r"invalid gradient at index 0 - got \[\]"),
         (1.5, "gradient of 'x' to be an array or None, got float 1.5"),
         ([1.0], "gradient of 'x' to be an array or None, got list"),
+        (gpuops.FakeArray((3,)), "gradient of 'x' to be an array or None, got .*FakeArray"),
+        (
+            np.array([1, 2, 3], object),
+            "gradient of 'x' to be an array of numbers, .*object",
+        ),
+        (np.array(["a", "b", "c"]), "gradient of 'x' to be an array of numbers, .*<U1"),
     ],
 )
 def test_wrong_gradients_are_refused(ns: str, returned: Any, message: str) -> None:
@@ -569,6 +576,16 @@ def test_gradients_are_reduced_and_cast(ns: str) -> None:
     # A NumPy scalar, which NumPy's reductions give.
     square.register_autograd(lambda ctx, g: np.float64(7))
     assert grad(total(square))(np.asarray(2.0)) == 7
+
+
+def test_several_gradients_are_a_tuple(ns: str) -> None:
+    @gpuops.custom_op(f"{ns}::f", mutates_args=())
+    def f(x: Array, y: Array) -> Array:
+        return x * y
+
+    f.register_autograd(lambda ctx, g: [g, g])
+    with pytest.raises(GradientError, match=r"expected 2, .*\(x, y\), got 1 \(list of length 2; "):
+        grad(lambda x: xp.sum(f(x, X)))(X)
 
 
 def test_a_gradient_for_what_is_no_array_is_refused(ns: str) -> None:
@@ -617,6 +634,46 @@ def test_a_saved_array_that_was_modified(ns: str, kind: str) -> None:
     name = f"{ns}::square" if kind == "formula" else "xp::multiply"
     with pytest.raises(GradientError, match=f"{name}.*modified since.*version"):
         back(np.ones(3))
+
+
+# R20
+@pytest.mark.parametrize(
+    ("function", "what", "noticed"),
+    [
+        (lambda x: x * x, "argument", True),
+        (lambda x: x * 2, "argument", False),  # not needed
+        (xp.exp, "argument", False),
+        (xp.exp, "result", True),
+        (xp.sin, "result", False),
+        (lambda x: xp.sum(x * x), "argument", True),
+        (lambda x: xp.sin(xp.copy(x)), "argument", False),
+        (lambda x: xp.sin(x[1:]), "argument", True),  # a view of it
+    ],
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_writes_of_numpy_between_the_passes(
+    function: Any, what: str, noticed: bool, order: Any
+) -> None:
+    x = np.arange(1.0, 7.0).reshape(2, 3).copy(order)
+    out, back = vjp(function, x)
+    back(np.ones_like(out), retain_graph=True)
+    written = x if what == "argument" else out
+    # Swapped: a sum would not tell.
+    written[...] = written[::-1].copy()
+    if not noticed:
+        back(np.ones_like(out))
+        return
+    for _ in range(2):
+        with pytest.raises(GradientError, match="modified since the call"):
+            back(np.ones_like(out), retain_graph=True)
+
+
+def test_large_arrays_are_not_looked_at() -> None:
+    """What it would cost: see `gpuops.transforms.autograd.writes`."""
+    x = np.ones(LARGEST // 8 + 1)
+    _, back = vjp(lambda x: x * x, x)
+    x[:] = 5
+    np.testing.assert_array_equal(back(np.ones_like(x))[0], 10)
 
 
 # R20

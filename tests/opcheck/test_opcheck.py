@@ -7,7 +7,6 @@ import pytest
 from zoo import Animal, alive, like, matrix
 
 import gpuops
-from gpuops.cases import load_cases
 from gpuops.cli import main
 from gpuops.opchecks import CHECKS, OpCheckError
 
@@ -94,12 +93,6 @@ def _pack():
     return gpuops.operators("gpuops_kernels")
 
 
-@pytest.mark.parametrize("operator", _pack(), ids=lambda op: op.name)
-def test_the_pack_passes(operator):
-    args, kwargs = load_cases(operator).cases[0].build(np.random.default_rng(0))
-    gpuops.opcheck(operator, args, kwargs)
-
-
 def test_command(tmp_path, capsys):
     report = tmp_path / "junit.xml"
     assert main(["check", "gpuops_kernels", "--cases", "1", "--junit", str(report)]) == 0
@@ -123,7 +116,7 @@ def test_forward_of_a_formula_computes_what_the_operator_does(ns, planted):
     double.register_fake(lambda x: x.new_empty(x.shape))
 
     def forward(x):
-        out = 2 * x
+        out = gpuops.xp.multiply(x, 2.0)
         if planted == "another value":
             out = out + 1  # which no finite difference shows
         if planted == "another dtype":
@@ -139,5 +132,5 @@ def test_forward_of_a_formula_computes_what_the_operator_does(ns, planted):
     if planted is None:
         assert found["test_autograd"] == "SUCCESS"
         return
-    with pytest.raises(OpCheckError, match=r"the formula's forward gives another output 0 than"):
+    with pytest.raises(OpCheckError, match=r"output 0 is not what it is elsewhere"):
         gpuops.opcheck(double, matrix(), test_utils="test_autograd")

@@ -20,6 +20,9 @@ from gpuops.transforms.autograd.nodes import Edge, Meta, Node, next_serial
 
 __all__ = ["FormulaNode", "apply_formula"]
 
+ndarray = np.ndarray
+new = object.__new__
+
 
 class FormulaNode(Node):
     """A call of an operator with a formula.
@@ -35,16 +38,11 @@ class FormulaNode(Node):
 
     __slots__ = ("ctx", "formula", "given", "lengths", "outputs")
 
-    def __init__(self, operator: Operator, edges: list[Edge], formula: Formula) -> None:
-        # Without the base's, which costs a call.
-        self.serial = next_serial()
-        self.operator = operator
-        self.edges = edges
-        self.formula = formula
-        self.ctx: Context | None = None
-        self.outputs: tuple[Meta | None, ...] = ()
-        self.lengths: tuple[int | None, ...] | None = None
-        self.given: list[Any] | None = None
+    formula: Formula
+    ctx: Context | None
+    outputs: tuple[Meta | None, ...]
+    lengths: tuple[int | None, ...] | None
+    given: list[Any] | None
 
     def pull(self, gradients: list[Any]) -> list[Any]:
         """See `Node.pull`.
@@ -62,10 +60,17 @@ class FormulaNode(Node):
                 _zeros(meta) if gradient is None and meta is not None else gradient
                 for gradient, meta in zip(gradients, self.outputs, strict=True)
             ]
-        returned = self.formula.backward(ctx, *self._nested(gradients))
-        values = _checked(operator, self.formula, self.given, self.edges, returned)
-        if operator.memo["autograd"].is_plain:
-            return [values[slot] if slot < len(values) else None for slot, _, _ in self.edges]
+        if self.lengths is not None:
+            gradients = self._nested(gradients)
+        returned = self.formula.backward(ctx, *gradients)
+        plan = operator.memo["autograd"]
+        edges = self.edges
+        # The usual kind, for which the checks below would find nothing.
+        if plan.inputs == 1 and type(returned) is ndarray and plan.is_plain:
+            return [returned]
+        values = _checked(operator, self.formula, self.given, edges, returned)
+        if plan.is_plain:
+            return [values[edge[0]] if edge[0] < len(values) else None for edge in edges]
         positional = len(operator.schema.positional)
         found = []
         for slot, _, _ in self.edges:
@@ -79,9 +84,8 @@ class FormulaNode(Node):
 
     def _nested(self, gradients: list[Any]) -> list[Any]:
         """The gradients of all outputs, those of a list as a list."""
-        if self.lengths is None:
-            return gradients
         nested: list[Any] = []
+        assert self.lengths is not None
         start = 0
         for length in self.lengths:
             if length is None:
@@ -124,16 +128,23 @@ def apply_formula(
         out: what it returned.
         residuals: what the formula's `forward` returned besides.
     """
-    node = FormulaNode(operator, edges, formula)
+    # One is made for each call: through `__init__` it would take twice as long.
+    node: FormulaNode = new(FormulaNode)
+    node.serial = next_serial()
+    node.operator = operator
+    node.edges = edges
+    node.formula = formula
+    node.lengths = node.given = None
     plan = operator.memo["autograd"]
-    if len(edges) == len(plan.arrays) and plan.is_plain:
-        needs: tuple[Any, ...] = plan.all_needed
-    elif plan.is_plain:
-        slots = [slot for slot, _, _ in edges]
-        needs = tuple([position in slots for position in range(len(values))])
+    ctx = node.ctx = Context()
+    ctx._operator = operator
+    if not plan.is_plain:
+        ctx.needs_input_grad = _needs(operator, edges, values, kwargs)
+    elif len(edges) == len(plan.arrays):
+        ctx.needs_input_grad = plan.all_needed
     else:
-        needs = _needs(operator, edges, values, kwargs)
-    ctx = node.ctx = Context(operator, needs)
+        slots = [edge[0] for edge in edges]
+        ctx.needs_input_grad = tuple([position in slots for position in range(len(values))])
     if plan.has_given:
         parameters = operator.schema.parameters
         every = (*values, *kwargs.values())
@@ -253,6 +264,14 @@ def _checked(
     returned: Any,
 ) -> tuple[Any, ...]:
     values = returned if type(returned) is tuple else (returned,)
+    plan = operator.memo["autograd"]
+    if plan.is_plain and len(values) == plan.inputs:
+        # Likewise.
+        for value, is_array in zip(values, plan.are_arrays, strict=True):
+            if value is not None and not (is_array and type(value) is ndarray):
+                break
+        else:
+            return values
     parameters = operator.schema.parameters
     if len(values) != len(parameters):
         _check_number(operator, formula, given, edges, values)
@@ -295,11 +314,14 @@ def _check_number(
         return
     names = ", ".join(parameter.name for parameter in schema.parameters[: max(least, positional)])
     expected = max(least, positional)
+    got = str(len(values))
+    if len(values) == 1 and isinstance(values[0], (list, dict)):
+        got += f" ({describe(values[0])}; several gradients are returned as a tuple)"
     _fail(
         operator,
         formula,
         f"returned an incorrect number of gradients: expected {expected}, one for each input "
-        f"({names}), got {len(values)}",
+        f"({names}), got {got}",
     )
 
 

@@ -28,6 +28,7 @@ from gpuops.transforms.providers import find_rule
 __all__ = ["Tape", "no_grad"]
 
 _ndarray = np.ndarray
+new = object.__new__
 _silent: ContextVar[int] = ContextVar("gpuops_no_grad", default=0)
 """Differentiations that began before this depth record nothing."""
 
@@ -56,6 +57,7 @@ class _Plan:
     """What is the same for all calls of an operator.
 
     Attributes:
+        call: the operator's.
         arrays: the positions of the plain (or optional) array parameters.
         lists: the positions of lists of arrays.
         keywords: the names of the keyword-only array parameters, and whether they are lists.
@@ -64,6 +66,8 @@ class _Plan:
         is_view: whether an output is a view.
         is_plain: whether all arrays are positional and none is in a list.
         all_needed: what `needs_input_grad` is if every array needs one, where `is_plain`.
+        inputs: how many parameters there are.
+        are_arrays: whether each of them is an array, or a list of arrays.
         has_given: whether a formula's node notes which inputs were left to their defaults, and how
             long lists were.
         entry: the rule in force when `compiled` was made.
@@ -74,6 +78,7 @@ class _Plan:
     def __init__(self, operator: Operator) -> None:
         schema = operator.schema
         positional = schema.positional
+        self.call = operator.call
         self.arrays = [
             i for i, p in enumerate(positional) if p.type.is_array and not p.type.is_list
         ]
@@ -87,6 +92,8 @@ class _Plan:
         self.is_view = any(r.alias is not None for r in schema.returns)
         self.is_plain = not self.lists and not self.keywords
         self.all_needed = tuple(i in self.arrays for i in range(len(positional)))
+        self.inputs = len(schema.parameters)
+        self.are_arrays = tuple(p.type.is_array for p in schema.parameters)
         self.has_given = not self.is_plain or any(p.has_default for p in schema.parameters)
         self.entry: Any = None
         self.compiled: dict[Any, Any] = {}
@@ -122,7 +129,7 @@ class Tape:
         plan = operator.memo.get("autograd")
         if plan is None:
             plan = operator.memo["autograd"] = _Plan(operator)
-        values = list(args)
+        values = [*args]
         edges: list[Edge] = []
         for position in plan.arrays:
             arg = args[position]
@@ -130,22 +137,29 @@ class Tape:
                 values[position] = arg.value
                 edges.append((position, arg.node, arg.index))
         passed = kwargs
-        if plan.lists or plan.keywords:
+        if not plan.is_plain:
             passed = self._unwrap_rest(plan, args, kwargs, values, edges)
         if _silent.get() > self.depth:
             return self._constant(plan, operator, args, kwargs, values, passed)
         if plan.mutated:
             return self._write(plan, operator, args, kwargs, values, passed, edges)
         entry = registry.rule(operator, AUTOGRAD)
+        formula: Formula | None = None
+        if entry is not None and type(entry.value) is Formula:
+            formula = entry.value
         residuals = None
-        if entry is not None and type(entry.value) is Formula and entry.value.forward is not None:
-            out, residuals = run_forward(operator, entry.value, values, passed)
+        if formula is not None and formula.forward is not None:
+            out, residuals = run_forward(operator, formula, values, passed)
         else:
-            out = operator.call(*values, **passed)
+            out = plan.call(*values, **passed) if passed else plan.call(*values)
         if plan.one:
             if out.dtype.kind not in "fc":
                 return out
-            node = self._node(plan, operator, entry, values, passed, out, edges, residuals)
+            node: Node | None
+            if formula is not None:
+                node = apply_formula(operator, edges, formula, values, passed, out, residuals)
+            else:
+                node = self._node(plan, operator, entry, values, passed, out, edges)
             if node is None:
                 return out
             cls = type(out)
@@ -157,10 +171,16 @@ class Tape:
                 if node.ctx is not None and node.ctx._constants:
                     _check_constants(operator, node, [out])
                     return out
-            wrapped = DiffArray(out, self, node)
+            # As `DiffArray(out, self, node)` does, in half the time.
+            array: DiffArray = new(DiffArray)
+            array.value = out
+            array.transform = self
+            array.node = node
+            array.index = 0
+            array.shared = False
             if plan.is_view:
-                self._share(args, wrapped)
-            return wrapped
+                self._share(args, array)
+            return array
         return self._several(plan, operator, entry, args, values, passed, out, edges, residuals)
 
     def _unwrap_rest(
