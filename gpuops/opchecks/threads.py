@@ -19,7 +19,7 @@ import gpuops
 from gpuops import external_objects
 from gpuops.opchecks.subject import Subject, copied
 from gpuops.opchecks.trace import Outcome, compare
-from gpuops.opchecks.variants import elements, other_values, resized
+from gpuops.opchecks.variants import elements, on_its_device, other_values, resized
 
 __all__ = ["check"]
 
@@ -115,16 +115,16 @@ def _different(subject: Subject, values: list[Any]) -> list[list[Any]] | None:
 def _moved(subject: Subject, values: list[Any]) -> list[list[Any]]:
     """Likewise, without asking the operator, which is not to be called with them before."""
 
-    def one(array: Any, number: int) -> Any:
-        moved = np.roll(array, number)
-        return (
-            np.asarray(moved * (1 + number / 8), array.dtype) if array.dtype.kind in "fc" else moved
-        )
+    def by(number: int) -> Callable[[Any, Any], Any]:
+        def one(parameter: Any, array: Any) -> Any:
+            moved = np.roll(array, number)
+            if array.dtype.kind not in "fc":
+                return moved
+            return np.asarray(moved * (1 + number / 8), array.dtype)
 
-    return [
-        subject.map(copied(values), lambda parameter, array, n=number: one(array, n))  # type: ignore[misc]
-        for number in range(_THREADS)
-    ]
+        return on_its_device(one)
+
+    return [subject.map(copied(values), by(number)) for number in range(_THREADS)]
 
 
 def _unseen(subject: Subject) -> Iterator[list[Any]]:

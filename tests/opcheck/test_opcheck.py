@@ -134,3 +134,18 @@ def test_forward_of_a_formula_computes_what_the_operator_does(ns, planted):
         return
     with pytest.raises(OpCheckError, match=r"output 0 is not what it is elsewhere"):
         gpuops.opcheck(double, matrix(), test_utils="test_autograd")
+
+
+# V4
+@pytest.mark.parametrize("name", ["softmax", "linear", "dropout"])
+def test_samples_of_a_gpu_pass(simulated_cuda, name):
+    import gpuops_kernels
+
+    x = simulated_cuda.asarray(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4))
+    rest = {
+        "softmax": (-1,),
+        "linear": (x, None, None),
+        "dropout": (0.5, gpuops.random.RNGState(1, device="cuda")),
+    }[name]
+    found = gpuops.opcheck(getattr(gpuops_kernels, name), (x, *rest))
+    assert set(found.values()) == {"SUCCESS"}
