@@ -25,6 +25,7 @@ class Recorder:
         return TAKEN
 
 
+# U2
 def test_an_ambient_takes_calls_without_wrappers(ns: str) -> None:
     @gpuops.custom_op(f"{ns}::f", mutates_args=())
     def f(x: Array, s: float = 1.0) -> Array:
