@@ -24,7 +24,7 @@ from gpuops.opaque_fakes import is_fake
 from gpuops.register import device_parameter
 from gpuops.registry import Operator, registry
 from gpuops.selection import describe_kernel, fail_without_kernel, find_kernel
-from gpuops.symbols import is_symbolic
+from gpuops.symbols import is_sym_number, is_symbolic
 
 __all__ = ["holds_symbols", "run_kernel"]
 
@@ -36,26 +36,33 @@ def _slow(operator: Operator) -> Callable[..., Any]:
     """The function that takes an operator's calls when there is no kernel to go to quickly."""
     names = [parameter.name for parameter in operator.schema.keyword_only]
     routes = routes_of(operator)
-    has_lists = any(parameter.type.is_list for parameter in operator.schema.parameters)
+    lists = _list_places(operator)
 
     def slow(*args: Any, **kwargs: Any) -> Any:
-        return _run(operator, routes, args, kwargs, names, has_lists)[0]
+        return _run(operator, routes, args, kwargs, names, lists)[0]
 
-    return slow
+    def positional(*args: Any) -> Any:
+        # As `_run` does in the usual case: wrappers, within nothing that takes calls.
+        wrapper = routes.get(tuple(map(type, args)))
+        if wrapper is not None and operator.gone is None and ambient.get() is None:
+            return wrapper.value(operator, args, {})
+        return _run(operator, routes, args, {}, names, lists)[0]
+
+    return slow if names or lists else positional
 
 
 def _counting(operator: Operator, slow: Callable[..., Any]) -> Callable[..., Any]:
     """Like `slow`, for calls that the generated tests turn away: it raises versions itself."""
     parameters = operator.schema.parameters
     names = [parameter.name for parameter in operator.schema.keyword_only]
-    has_lists = any(parameter.type.is_list for parameter in parameters)
+    lists = _list_places(operator)
     mutated = [i for i, parameter in enumerate(parameters) if parameter.is_mutated]
     if not mutated:
         return slow
     routes = routes_of(operator)
 
     def counting(*args: Any, **kwargs: Any) -> Any:
-        out, values = _run(operator, routes, args, kwargs, names, has_lists)
+        out, values = _run(operator, routes, args, kwargs, names, lists)
         if versions.tracked:
             # The converted values: what came may be an iterator, which is used up by now.
             versions.bump(*(values[index] for index in mutated))
@@ -71,13 +78,17 @@ Types = tuple[Any, ...]
 _LONGEST_ROUTE = 8
 
 
-def _with_items(types: Types, values: tuple[Any, ...]) -> Types:
-    return tuple(
-        [
-            (list, *map(type, value)) if cls is list and len(value) <= _LONGEST_ROUTE else cls
-            for cls, value in zip(types, values, strict=True)
-        ]
-    )
+def _list_places(operator: Operator) -> list[int]:
+    """Where the lists are among an operator's parameters."""
+    return [i for i, p in enumerate(operator.schema.parameters) if p.type.is_list]
+
+
+def _with_items(types: Types, values: Sequence[Any], lists: Sequence[int]) -> Types:
+    found = [*types]
+    for place in lists:
+        if types[place] is list and len(values[place]) <= _LONGEST_ROUTE:
+            found[place] = (list, *map(type, values[place]))
+    return tuple(found)
 
 
 def _has_wrapper(types: Types) -> bool:
@@ -88,10 +99,10 @@ def _has_wrapper(types: Types) -> bool:
 def _run(
     operator: Operator,
     routes: dict[Types, Wrapper],
-    args: tuple[Any, ...],
+    args: Sequence[Any],
     kwargs: dict[str, Any],
     names: Sequence[str],
-    has_lists: bool,
+    lists: Sequence[int],
 ) -> tuple[Any, Sequence[Any]]:
     """The result of a call, and its converted arguments.
 
@@ -101,15 +112,15 @@ def _run(
         args: the positional arguments, all of them.
         kwargs: the keyword-only ones, all of them, in the order of the schema.
         names: of the keyword-only parameters.
-        has_lists: whether a parameter is a list.
+        lists: the places of the parameters that are lists.
     """
     if operator.gone is not None:
         operator.check_alive()
-    types: Types = tuple(map(type, args))
-    if kwargs:
-        types += tuple(map(type, kwargs.values()))
-    if has_lists and list in types:
-        types = _with_items(types, (*args, *kwargs.values()))
+    values: Sequence[Any] = (*args, *kwargs.values()) if kwargs else args
+    types: Types = tuple(map(type, values))
+    has_lists = lists and list in types
+    if has_lists:
+        types = _with_items(types, values, lists)
     wrapper = routes.get(types)
     if wrapper is None and _has_wrapper(types):
         wrapper = _find_route(operator, types)
@@ -119,9 +130,13 @@ def _run(
     if wrapper is not None:
         if has_lists:
             # As for kernels: what they do to their list is no business of the caller's.
-            args = tuple([[*value] if type(value) is list else value for value in args])
-            kwargs = {k: [*v] if type(v) is list else v for k, v in kwargs.items()}
-        values = (*args, *kwargs.values()) if kwargs else args
+            values = [*values]
+            for place in lists:
+                if type(values[place]) is list:
+                    values[place] = [*values[place]]
+            if kwargs and lists[-1] >= len(args):
+                kwargs = dict(zip(kwargs, values[len(args) :], strict=True))
+            args = values[: len(args)] if kwargs else values
         if mode is not None and mode.level > wrapper.level:
             return mode.interpret(operator, args, kwargs), values
         return wrapper.value(operator, args, kwargs), values
@@ -196,8 +211,12 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
 
 
 def holds_symbols(value: Any) -> bool:
-    """Whether a converted argument is a `SymInt`, or a list with one."""
-    return is_symbolic(value) or (type(value) is list and any(map(is_symbolic, value)))
+    """Whether a converted argument is a symbol for a number, or a list with one."""
+    return _is_symbol(value) or (type(value) is list and any(map(_is_symbol, value)))
+
+
+def _is_symbol(value: Any) -> bool:
+    return is_symbolic(value) or is_sym_number(value)
 
 
 def _holds_fake(value: Any) -> bool:
@@ -218,9 +237,15 @@ def _put_numbers(arguments: Arguments) -> None:
     """Put numbers in the place of symbols: a kernel needs them; see `ShapeEnv.value`."""
     for index, value in enumerate(arguments.values):
         if type(value) is list:
-            arguments.values[index] = [int(x) if is_symbolic(x) else x for x in value]
-        elif is_symbolic(value):
-            arguments.values[index] = int(value)
+            arguments.values[index] = list(map(_number, value))
+        else:
+            arguments.values[index] = _number(value)
+
+
+def _number(value: Any) -> Any:
+    if is_sym_number(value):
+        return value.known()
+    return int(value) if is_symbolic(value) else value
 
 
 def _guard(arguments: Arguments, device: Device | None) -> AbstractContextManager[Any]:

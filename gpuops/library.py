@@ -17,7 +17,7 @@ from gpuops.errors import (
     caller_location,
     describe,
 )
-from gpuops.formulas import register_autograd
+from gpuops.formulas import register_autograd, register_no_gradient
 from gpuops.register import kernel_devices, make_operator, register_fake, register_kernels
 from gpuops.registry import Operator, Registration, as_operator, registry
 from gpuops.schema import Schema, check_namespace
@@ -217,10 +217,19 @@ class Library:
         backward: Callable[..., Any],
         *,
         setup_context: Callable[..., Any] | None = None,
+        forward: Callable[..., Any] | None = None,
     ) -> Registration:
         """Register the gradient of an operator of the namespace; see `gpuops.register_autograd`."""
         operator = self._resolve(op)
-        return self.own(register_autograd(operator, backward, setup_context=setup_context))
+        handle = register_autograd(operator, backward, setup_context=setup_context, forward=forward)
+        return self.own(handle)
+
+    def register_no_gradient(
+        self, op: str | Operator | Callable[..., Any], reason: str
+    ) -> Registration:
+        """Say why an operator of the namespace has none; see `gpuops.register_no_gradient`."""
+        operator = self._resolve(op)
+        return self.own(register_no_gradient(operator, reason))
 
     def register_autocast(
         self, op: str | Operator | Callable[..., Any], device_type: str, cast_inputs: Any

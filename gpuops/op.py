@@ -13,7 +13,7 @@ from gpuops.kernels import register_kernel
 from gpuops.library import Library
 from gpuops.lookup import set_kernel_enabled
 from gpuops.registry import Operator, Registration, as_operator, registry
-from gpuops.rules import register_autocast, register_vmap
+from gpuops.rules import register_autocast, register_no_gradient, register_vmap
 from gpuops.schema import Schema, parse_qualname
 from gpuops.tags import Tag
 from gpuops.written import read_written
@@ -63,9 +63,17 @@ class CustomOp(Protocol[P, R_co]):
         """See `gpuops.register_fake`."""
 
     def register_autograd(
-        self, backward: F, /, *, setup_context: Callable[..., Any] | None = None
+        self,
+        backward: F,
+        /,
+        *,
+        setup_context: Callable[..., Any] | None = None,
+        forward: Callable[..., Any] | None = None,
     ) -> F:
         """See `gpuops.register_autograd`; returns `backward`."""
+
+    def register_no_gradient(self, reason: str, /) -> Registration:
+        """See `gpuops.register_no_gradient`."""
 
     @overload
     def register_vmap(self, fn: None = None, /) -> Callable[[F], F]: ...
@@ -223,6 +231,7 @@ def _finish_call(operator: Operator, function: Callable[..., Any]) -> Callable[.
     call.register_kernel = methods.register_kernel
     call.register_fake = methods.register_fake
     call.register_autograd = methods.register_autograd
+    call.register_no_gradient = methods.register_no_gradient
     call.register_vmap = methods.register_vmap
     call.register_autocast = methods.register_autocast
     call.set_kernel_enabled = methods.set_kernel_enabled
@@ -247,11 +256,20 @@ class _Methods:
         return fn
 
     def register_autograd(
-        self, backward: F, /, *, setup_context: Callable[..., Any] | None = None
+        self,
+        backward: F,
+        /,
+        *,
+        setup_context: Callable[..., Any] | None = None,
+        forward: Callable[..., Any] | None = None,
     ) -> F:
         """Register the gradient formula; returns `backward`, for use as a decorator."""
-        register_autograd(self.operator, backward, setup_context=setup_context)
+        register_autograd(self.operator, backward, setup_context=setup_context, forward=forward)
         return backward
+
+    def register_no_gradient(self, reason: str, /) -> Registration:
+        """Say why the operator has no gradient; see `gpuops.register_no_gradient`."""
+        return register_no_gradient(self.operator, reason)
 
     def register_autocast(self, device_type: str, cast_inputs: Any, /) -> Registration:
         """Register the dtype that arrays are cast to within `gpuops.autocast`."""
@@ -364,6 +382,7 @@ def register_autograd(
     /,
     *,
     setup_context: Callable[..., Any] | None = None,
+    forward: Callable[..., Any] | None = None,
     lib: Library | None = None,
 ) -> Registration:
     """Register the gradient formula of an operator; it replaces the one before.
@@ -384,6 +403,10 @@ def register_autograd(
             dictionary), with defaults filled in, to keep what `backward` needs:
             ``ctx.save_for_backward(*arrays)``, which `backward` finds in ``ctx.saved_arrays``, and
             any attribute of `ctx`. ``ctx.needs_input_grad`` says which gradients will be used.
+        forward: called in the operator's place where a gradient is computed, with the same
+            arguments, for a gradient that needs what the operator does not return. It calls
+            operators, and returns ``(output, residuals)``: what the operator would return, and
+            anything else, which `setup_context` is given as ``residuals=``.
         lib: the library that the registration lives in.
 
     Returns:
@@ -391,8 +414,9 @@ def register_autograd(
 
     Raises:
         OperatorNotFoundError: there is no such operator.
-        UsageError: `backward` or `setup_context` is not callable.
-        RegistrationError: the operator is not functional, or one of the two cannot take its
+        UsageError: `backward`, `setup_context` or `forward` is not callable, or there is a
+            `forward` and no `setup_context`.
+        RegistrationError: the operator is not functional, or one of the functions cannot take its
             arguments.
 
     >>> import numpy as np, gpuops
@@ -412,5 +436,9 @@ def register_autograd(
     """
     operator = as_operator(op)
     if lib is not None:
-        return lib.register_autograd(operator, backward, setup_context=setup_context)
-    return formulas.register_autograd(operator, backward, setup_context=setup_context)
+        return lib.register_autograd(
+            operator, backward, setup_context=setup_context, forward=forward
+        )
+    return formulas.register_autograd(
+        operator, backward, setup_context=setup_context, forward=forward
+    )

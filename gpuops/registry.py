@@ -388,7 +388,8 @@ class Registry:
 
     def rule(self, operator: Operator, token: str) -> Entry | None:
         """The rule in force for (operator, token), or None."""
-        stack = self._rules.get(operator, {}).get(token)
+        rules = self._rules.get(operator)
+        stack = rules.get(token) if rules else None
         return stack[-1] if stack else None
 
     def rules(self, operator: Operator) -> Iterator[tuple[str, Entry]]:
