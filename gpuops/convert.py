@@ -366,12 +366,7 @@ def _article(type_: Type) -> str:
 
 
 def convert_outputs(
-    operator: Operator,
-    value: Any,
-    device_type: str | None,
-    arguments: tuple[Any, ...],
-    *,
-    intercepted: bool = False,
+    operator: Operator, value: Any, device_type: str | None, arguments: tuple[Any, ...]
 ) -> Any:
     """What a kernel returned, converted to what the operator declares.
 
@@ -380,8 +375,6 @@ def convert_outputs(
         value: the kernel's result.
         device_type: the device type whose arrays it must have returned; None for any.
         arguments: the call's values in schema order, for operators that return an argument.
-        intercepted: whether something else than a kernel may have taken the call: it may return
-            wrappers although there are none among the arguments.
 
     Raises:
         ReturnError: the number or the type of the values is wrong.
@@ -414,8 +407,7 @@ def convert_outputs(
     for index, (output, item) in enumerate(zip(returns, values, strict=True)):
         try:
             converted.append(_output(output.type, item, device_type))
-            if not intercepted:
-                _check_origin(converted[-1], arguments)
+            _check_origin(converted[-1], arguments)
         except Mismatch as mismatch:
             which = f"output {index}" if len(returns) > 1 else "its output"
             raise ReturnError(
