@@ -76,6 +76,8 @@ class Operator:
     ) -> None:
         self.schema = schema
         self.namespace, self.name, self.overload = parse_qualname(schema.qualname)
+        # Kernels are called with these arguments by name, with the others by position.
+        self.keyword_names = tuple(parameter.name for parameter in schema.keyword_only)
         self.tags = tags
         self.location = location
         self.kind = kind

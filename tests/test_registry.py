@@ -488,6 +488,30 @@ def test_a_kernel_can_call_the_one_it_wraps(ns: str) -> None:
     assert f(X) == 2
 
 
+# K6, N9
+@pytest.mark.parametrize(
+    ("devices", "error", "message"),
+    [
+        (3, gpuops.UsageError, "must be a string, a sequence of strings or None, got int 3"),
+        (gpuops.Device("cpu"), gpuops.UsageError, "must be a string, a sequence of"),
+        ([3], gpuops.DeviceError, "Expected one of cpu, cuda as a device type, got int 3"),
+        (["cpu", "tpu"], gpuops.DeviceError, "Expected one of cpu, cuda as a device type, got 'tp"),
+        ([], gpuops.SchemaError, "device types must not be empty"),
+        ("tpu", gpuops.DeviceError, "Expected one of cpu, cuda as a device type, got 'tpu'"),
+    ],
+)
+def test_a_library_refuses_bad_device_types(
+    ns: str, devices: Any, error: type[Exception], message: str
+) -> None:
+    with Library(ns, "DEF") as lib:
+        lib.define("f(Array x) -> Array")
+        with pytest.raises(error, match=message):
+            lib.register_kernel("f", devices, lambda x: x)
+        assert not getattr(ops, ns).f.operator.kernel_table()
+        lib.register_kernel("f", ("cpu", "default"), lambda x: x)
+        assert sorted(getattr(ops, ns).f.operator.kernel_table()) == ["cpu", "default"]
+
+
 # N14
 def test_fallbacks(ns: str, cupy: StandIn) -> None:
     seen: list[Any] = []
