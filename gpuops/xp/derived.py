@@ -15,6 +15,7 @@ from gpuops.symbols import is_symbolic
 from gpuops.xp import _row
 from gpuops.xp._axes import axes_of, axis_of
 from gpuops.xp._errors import DTypeError
+from gpuops.xp._meta import by_stride
 from gpuops.xp._releases import COV_TRANSPOSES_A_ROW
 from gpuops.xp.composites import split
 from gpuops.xp.functions import asarray
@@ -338,7 +339,80 @@ def isreal(x: Any) -> Any:
     return _call("equal")(_call("imag")(x), 0)
 
 
+# -- spreads without NaN ---------------------------------------------------------------------------
+
+
+def nanvar(
+    x: Any, axis: Any = None, *, ddof: float = 0.0, correction: float = 0.0, keepdims: bool = False
+) -> Any:
+    """The variance of the elements along axes that are not NaN.
+
+    Args:
+        x: an array of numbers.
+        axis: the axes; None for all.
+        ddof: NumPy's other name for `correction`.
+        correction: what is subtracted from the number of elements in the divisor.
+        keepdims: leave the axes in the result with size 1.
+
+    Raises:
+        AxisError: there is no such axis.
+
+    >>> import numpy as np
+    >>> from gpuops import xp
+    >>> xp.nanvar(np.asarray([1.0, np.nan, 3.0]))
+    array(1.)
+    """
+    return _call("nanvar")(x, axis, correction=ddof or correction, keepdims=keepdims)
+
+
+def nanstd(
+    x: Any, axis: Any = None, *, ddof: float = 0.0, correction: float = 0.0, keepdims: bool = False
+) -> Any:
+    """The standard deviation of the elements along axes that are not NaN; see `nanvar`.
+
+    Args:
+        x: an array of numbers.
+        axis: the axes; None for all.
+        ddof: NumPy's other name for `correction`.
+        correction: what is subtracted from the number of elements in the divisor.
+        keepdims: leave the axes in the result with size 1.
+
+    Raises:
+        AxisError: there is no such axis.
+    """
+    return _call("nanstd")(x, axis, correction=ddof or correction, keepdims=keepdims)
+
+
 # -- axes and parts --------------------------------------------------------------------------------
+
+
+def ravel(x: Any, order: str = "C") -> Any:
+    """All elements in one axis; a view where the layout allows.
+
+    Args:
+        x: an array.
+        order: ``"C"``: the last axis changes fastest; ``"F"``: the first; ``"A"``: the first if
+            that is how they lie in memory; ``"K"``: as they lie in memory.
+
+    Raises:
+        ValueError: an unknown order, or ``"A"`` or ``"K"`` for an array whose layout is not known.
+
+    >>> import numpy as np
+    >>> from gpuops import xp
+    >>> xp.ravel(np.asarray([[1, 2], [3, 4]]), "F")
+    array([1, 3, 2, 4])
+    """
+    if order not in ("C", "F", "A", "K"):
+        raise ShapeError(f"ravel: order must be one of 'C', 'F', 'A' and 'K', got {order!r}")
+    if order in ("A", "K"):
+        strides, flags = getattr(x, "strides", None), getattr(x, "flags", None)
+        if strides is None or flags is None:
+            raise ShapeError(f"ravel: order={order!r} needs an array whose layout is known")
+        if order == "K":
+            x = _call("permute_dims")(x, by_stride(strides)[::-1])
+        elif flags.f_contiguous and not flags.c_contiguous:
+            order = "F"
+    return _call("ravel")(_call("transpose")(x) if order == "F" else x)
 
 
 def rollaxis(x: Any, axis: int, start: int = 0) -> Any:
@@ -408,9 +482,12 @@ DERIVED: dict[str, Any] = {
         isneginf,
         isposinf,
         isreal,
+        nanstd,
+        nanvar,
         percentile,
         polyval,
         quantile,
+        ravel,
         rollaxis,
         select,
         trapezoid,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import gpuops
 from gpuops import FakeArray, xp
 from tests.xp.common import agree, arrays, axes, outcome, quick
 
@@ -110,6 +111,43 @@ def test_corrcoef(x: np.ndarray, rowvar: bool) -> None:
 @given(arrays(dtypes=REAL, min_dims=1, max_dims=1), arrays(dtypes=[*REAL, "complex64"]))
 def test_polyval(p: np.ndarray, x: np.ndarray) -> None:
     compare(lambda n: n.polyval, p, x)
+
+
+@quick
+@given(arrays(max_dims=4), st.sampled_from(["C", "F", "A", "K", "Z"]))
+def test_orders(x: np.ndarray, order: str) -> None:
+    compare(lambda n: n.ravel, x, order)
+    compare(lambda n: lambda x: x.ravel(order), x)
+    compare(lambda n: lambda x: x.flatten(order), x)
+    compare(lambda n: lambda x: x.copy(order), x)
+    compare(lambda n: lambda x: x.reshape(-1, 1, order=order), x)
+    real, fake = outcome(np.ravel, (x,), {"order": order}), faked(x)
+    assert outcome(np.ravel, (fake,), {"order": order})[0] == real[0]
+    if real[0] == "value":
+        assert np.shares_memory(xp.ravel(x, order), x) == np.shares_memory(real[1], x)
+        assert (np.ravel(fake, order=order).base is fake) == np.shares_memory(
+            real[1], x
+        ) or not x.size
+
+
+def test_the_gradient_of_an_order_that_depends_on_the_layout_is_refused() -> None:
+    x = np.ones((2, 3))
+    assert gpuops.grad(lambda x: xp.sum(xp.reshape(x, (3, 2), "F")))(x).shape == (2, 3)
+    with pytest.raises(gpuops.NoGradientError, match="none for 'A'"):
+        gpuops.grad(lambda x: xp.sum(xp.reshape(x, (3, 2), "A")))(x)
+
+
+def test_the_gradient_of_other_quantiles_is_refused() -> None:
+    with pytest.raises(gpuops.NoGradientError, match="none for 'lower'"):
+        gpuops.grad(lambda x: xp.quantile(x, 0.5, method="lower"))(np.ones(3))
+
+
+@quick
+@given(arrays(dtypes=["float32", "float64"]), st.integers(0, 1))
+def test_degrees_of_freedom_have_two_names(x: np.ndarray, ddof: int) -> None:
+    for name in ("nanvar", "nanstd"):
+        compare(lambda n, name=name: getattr(n, name), x, ddof=ddof)
+        compare(lambda n, name=name: getattr(n, name), x, correction=ddof)
 
 
 @quick
