@@ -37,6 +37,8 @@ CALLS: dict[str, Callable[..., Any]] = {
     "fft": lambda n, x, v, i, c: n.fft.fft(x),
     "rfft2": lambda n, x, v, i, c: n.fft.rfftn(x),
     "fft2": lambda n, x, v, i, c: n.fft.fft2(x),
+    "rfft2d": lambda n, x, v, i, c: n.fft.rfft2(x),
+    "irfft2d": lambda n, x, v, i, c: n.fft.irfft2(x),
     "pad": lambda n, x, v, i, c: n.pad(x, 1),
     "pad2": lambda n, x, v, i, c: n.pad(x, ((1, 1), (0, 2)), mode="edge"),
     "hist": lambda n, x, v, i, c: n.histogram(x, 5),
