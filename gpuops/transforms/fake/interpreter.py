@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gpuops.conventions import returned_arguments
-from gpuops.dispatch import ambient, intercepted, observers, register_wrapper
 from gpuops.errors import DeviceError, FakeMixError, NoFakeError, describe
+from gpuops.interception import ambient, intercepted, register_wrapper
+from gpuops.observers import observers
 from gpuops.opaque import opaque_kind
 from gpuops.opaque_fakes import fake_of
 from gpuops.register import FAKE
