@@ -146,6 +146,35 @@ def test_gradients_for_results_that_are_whole_or_plain_numbers() -> None:
     np.testing.assert_array_equal(found, [2, 4, 2])
 
 
+def test_gradients_are_arrays_of_their_own() -> None:
+    """They can be written to, and nothing else changes."""
+    cotangent = np.ones(3)
+    x, y = X.copy(), X.copy()
+    for function in (
+        lambda x, y: x + y,
+        lambda x, y: (x * 1.0, y)[1] + x,
+        lambda x, y: xp.concat([x, y])[:3] + xp.concat([y, x])[:3],
+        lambda x, y: xp.reshape(xp.reshape(x, (3, 1)), (3,)) + xp.flip(y),
+    ):
+        out, back = vjp(function, x, y)
+        found = back(cotangent)
+        known = [x, y, out, cotangent, *found]
+        before = [array.copy() for array in known]
+        for index, array in enumerate(known):
+            array += 1
+            before[index] += 1
+            for other, expected in zip(known, before, strict=True):
+                np.testing.assert_array_equal(other, expected)
+    (found,) = vjp(lambda x: x, x)[1](cotangent)
+    assert not np.shares_memory(found, cotangent)
+    spread = grad(xp.sum)(x)
+    spread[0] = 5
+    np.testing.assert_array_equal(spread, [5, 1, 1])
+    one = grad(lambda x: xp.sum(x))(np.ones(1))
+    one += 1
+    assert one == 2
+
+
 def test_control_flow_on_values() -> None:
     def g(x: Any) -> Any:
         return xp.sum(x * x) if xp.sum(x) > 0 else -xp.sum(x)

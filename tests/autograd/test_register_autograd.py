@@ -104,6 +104,24 @@ def test_low_level_operator_and_attributes(ns: str) -> None:
         np.testing.assert_array_equal(grad(lambda x: xp.sum(scale(x, 3.0)))(X), [3, 3, 3])
 
 
+# R1
+@pytest.mark.parametrize(
+    "name",
+    ["free", "kept", "saved", "operator", "_saved", "_time", "_operator", "_constants", "inputs"],
+)
+def test_any_attribute_may_be_set(ns: str, name: str) -> None:
+    def setup(ctx: Any, inputs: Any, output: Any) -> None:
+        keep_inputs(ctx, inputs, output)
+        setattr(ctx, name, "mine")
+
+    def backward(ctx: Any, g: Any) -> Any:
+        assert getattr(ctx, name) == "mine"
+        return square_backward(ctx, g)
+
+    square = make_square(ns, backward=backward, setup_context=setup)
+    np.testing.assert_array_equal(grad(total(square))(X), 2 * X)
+
+
 # R2
 def test_without_a_formula_forward_works_and_backward_says_what_to_register(ns: str) -> None:
     square = make_square(ns)

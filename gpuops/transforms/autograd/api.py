@@ -10,6 +10,7 @@ import numpy as np
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
 from gpuops.errors import ArgumentError, GradientError, UsageError, describe
+from gpuops.memory import owner
 from gpuops.registry import Operator
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.autograd.array import DiffArray
@@ -260,11 +261,15 @@ class _Run:
 
     def gradients(self, seeds: list[tuple[Node, int, Any]], *, retain: bool) -> list[Any]:
         """The gradient of each argument, zeros where nothing depends on it."""
+        # Who writes to a gradient changes no other one, and nothing that the caller has in hand.
+        taken = {id(owner(array)) for array in (*self.in_hand(), *(g for _, _, g in seeds))}
         found = run_backward(seeds, retain=retain)
         gradients = []
         for arrays, structure in self.inputs:
             leaves = [
-                xp.zeros_like(array.value) if (g := found.get(array.node)) is None else g
+                xp.zeros_like(array.value)
+                if (g := found.get(array.node)) is None
+                else _of_its_own(g, taken)
                 for array in arrays
             ]
             gradients.append(tree().tree_unflatten(structure, leaves))
@@ -339,6 +344,25 @@ class _Run:
             ]
             blocks.append(tree().tree_unflatten(structure, leaves))
         return blocks
+
+
+def _of_its_own(array: Any, taken: set[int]) -> Any:
+    """An array in memory that is not taken yet and can be written to; now it is taken.
+
+    Args:
+        array: what is no real array is left as it is.
+        taken: the ids of the owners of memory.
+    """
+    if array_kind(type(array)) is None:
+        return array
+    memory = id(owner(array))
+    # CuPy's arrays that are broadcast have no flag that says so.
+    is_spread = 0 in array.strides and array.size > 1
+    if memory in taken or is_spread or not getattr(array.flags, "writeable", True):
+        array = array.copy()
+        memory = id(array)
+    taken.add(memory)
+    return array
 
 
 def _one_hot(like: Any, position: tuple[int, ...]) -> Any:

@@ -53,7 +53,7 @@ class FormulaNode(Node):
         if ctx is None:
             raise_freed(operator)
         # Of a single output there is a gradient, or the call would not be reached.
-        if len(gradients) > 1 and ctx._materialize:
+        if len(gradients) > 1 and ctx._gpuops_materialize:
             gradients = [
                 _zeros(meta) if gradient is None and meta is not None else gradient
                 for gradient, meta in zip(gradients, self.outputs, strict=True)
@@ -97,7 +97,8 @@ class FormulaNode(Node):
     def free(self) -> None:
         """See `Node.free`."""
         if self.ctx is not None:
-            self.ctx.free()
+            # What else it has goes with it.
+            self.ctx._gpuops_saved = None
             self.ctx = None
 
 
@@ -128,7 +129,7 @@ def apply_formula(
     node.lengths = node.given = None
     plan = operator.memo["autograd"]
     ctx = node.ctx = Context()
-    ctx._operator = operator
+    ctx._gpuops_operator = operator
     if not plan.is_plain:
         ctx.needs_input_grad = _needs(operator, edges, values, kwargs)
     elif len(edges) == len(plan.arrays):

@@ -153,7 +153,7 @@ class Tape:
             node.metas = ((out.shape, out.dtype, type(out), None),)
             if type(node) is FormulaNode:
                 node.outputs = node.metas
-                if node.ctx is not None and node.ctx._constants:
+                if node.ctx is not None and node.ctx._gpuops_constants:
                     _check_constants(operator, node, [out])
                     return out
             # As `DiffArray(out, self, node)` does, in half the time.
@@ -277,7 +277,7 @@ class Tape:
             if any(type(value) is list for value in returned):
                 node.lengths = tuple(len(v) if type(v) is list else None for v in returned)
             assert node.ctx is not None
-            constants = node.ctx._constants
+            constants = node.ctx._gpuops_constants
             _check_constants(operator, node, flat)
         metas: list[Meta | None] = []
         wrapped: list[Any] = []
@@ -415,7 +415,7 @@ def _meta(value: Any) -> Meta:
 
 def _check_constants(operator: Operator, node: FormulaNode, outputs: list[Any]) -> None:
     assert node.ctx is not None
-    for constant in node.ctx._constants:
+    for constant in node.ctx._gpuops_constants:
         if not any(constant is output for output in outputs):
             raise GradientError(
                 f"{operator.qualname}: mark_non_differentiable takes outputs of the call (what "
