@@ -17,7 +17,7 @@ from gpuops.transforms.autograd.array import DiffArray
 from gpuops.transforms.autograd.engine import fit, run_backward
 from gpuops.transforms.autograd.nodes import Node
 from gpuops.transforms.autograd.tape import Tape
-from gpuops.transforms.autograd.writes import Checksums
+from gpuops.transforms.autograd.writes import LARGEST, Checksums
 from gpuops.transforms.levels import nested_types
 from gpuops.transforms.pytree import tree
 
@@ -124,7 +124,8 @@ def vjp(fn: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """
     _check_function("vjp", fn)
     run = _Run("vjp", fn, tuple(range(len(primals))), primals, {}, has_aux)
-    sums = Checksums(run.in_hand())
+    sums = Checksums(LARGEST)
+    sums.look(run.in_hand())
     freed = False
 
     def backward(*cotangents: Any, retain_graph: bool = False) -> tuple[Any, ...]:
@@ -135,7 +136,7 @@ def vjp(fn: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
                 "freed what it keeps. Pass retain_graph=True to that one"
             )
         seeds = run.seeds(cotangents)
-        sums.look()
+        sums.look_again()
         freed = not retain_graph
         return tuple(run.gradients(seeds, retain=retain_graph))
 
@@ -263,6 +264,8 @@ class _Run:
         """The gradient of each argument, zeros where nothing depends on it."""
         # Who writes to a gradient changes no other one, and nothing that the caller has in hand.
         taken = {id(owner(array)) for array in (*self.in_hand(), *(g for _, _, g in seeds))}
+        if self.tape.sums is not None:
+            self.tape.sums.look_again()
         found = run_backward(seeds, retain=retain)
         gradients = []
         for arrays, structure in self.inputs:

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from gpuops import checks
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
 from gpuops.errors import GradientError, describe
@@ -15,6 +16,7 @@ from gpuops.schema import MISSING, Parameter
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.autograd.context import Context, raise_freed
 from gpuops.transforms.autograd.nodes import Edge, Meta, Node, next_serial
+from gpuops.transforms.autograd.writes import checksums
 
 __all__ = ["FormulaNode", "apply_formula"]
 
@@ -60,7 +62,10 @@ class FormulaNode(Node):
             ]
         if self.lengths is not None:
             gradients = self._nested(gradients)
-        returned = self.formula.backward(ctx, *gradients)
+        if checks.enabled.get():
+            returned = self._watched(ctx, gradients)
+        else:
+            returned = self.formula.backward(ctx, *gradients)
         plan = operator.memo["autograd"]
         edges = self.edges
         # The usual kind, for which the checks below would find nothing.
@@ -79,6 +84,29 @@ class FormulaNode(Node):
             value: Any = values[key] if key < len(values) else None
             found.append(value if index is None else value[index])
         return found
+
+    def _watched(self, ctx: Context, gradients: list[Any]) -> Any:
+        """What `backward` returns, in debug mode.
+
+        Raises:
+            GradientError: it wrote to a gradient that it was given, or to an array that was saved.
+        """
+        given = [item for g in gradients for item in (g if type(g) is list else [g])]
+        arrays = [*given, *ctx.saved_arrays]
+        before = checksums(arrays)
+        returned = self.formula.backward(ctx, *gradients)
+        for index, (old, new) in enumerate(zip(before, checksums(arrays), strict=True)):
+            if old != new:
+                saved = index - len(given)
+                what = f"saved array {saved}" if saved >= 0 else f"the gradient of output {index}"
+                assert self.operator is not None
+                _fail(
+                    self.operator,
+                    self.formula,
+                    f"wrote to {what}, {describe(arrays[index])}, which others need too: compute "
+                    "a new array",
+                )
+        return returned
 
     def _nested(self, gradients: list[Any]) -> list[Any]:
         """The gradients of all outputs, those of a list as a list."""

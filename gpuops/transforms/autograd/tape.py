@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from gpuops import versions
+from gpuops import checks, versions
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
 from gpuops.errors import GradientError, UsageError, describe
@@ -20,6 +20,7 @@ from gpuops.transforms.autograd.array import DiffArray
 from gpuops.transforms.autograd.formula import FormulaNode, apply_formula
 from gpuops.transforms.autograd.nodes import Constant, Edge, Leaf, Meta, Missing, Node, Pulled
 from gpuops.transforms.autograd.rules import Rules, compile_rules
+from gpuops.transforms.autograd.writes import Checksums
 from gpuops.transforms.levels import begin, register_nested
 from gpuops.transforms.providers import find_rule
 
@@ -103,11 +104,13 @@ class Tape:
     Attributes:
         depth: see `gpuops.transforms.levels`.
         active: whether the differentiated function still runs.
+        sums: in debug mode, of the arrays of all calls.
     """
 
     def __init__(self) -> None:
         self.depth = begin()
         self.active = True
+        self.sums = Checksums() if checks.enabled.get() else None
         # Saved arrays are compared with the times of writes, as long as the graph may be used.
         self._watcher = versions.Watcher()
 
@@ -139,6 +142,8 @@ class Tape:
         if plan.mutated:
             return self._write(plan, operator, args, kwargs, values, passed, edges)
         out = plan.call(*values, **passed) if passed else plan.call(*values)
+        if self.sums is not None:
+            self.sums.look(values, list(passed.values()), out)
         if plan.one:
             if out.dtype.kind not in "fc":
                 return out
