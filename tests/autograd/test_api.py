@@ -257,6 +257,23 @@ def test_methods_operators_and_numpy_functions() -> None:
     assert gpuops.gradcheck(g, X)
 
 
+@pytest.mark.parametrize("like", [xp.zeros_like, np.zeros_like, np.ones_like, np.empty_like])
+def test_an_array_like_one_that_is_differentiated_can_be_filled(like: Any) -> None:
+    def g(x: Any) -> Any:
+        y = like(x)
+        y[1:] = x[:-1] ** 2
+        y[0] = 2.0
+        return xp.sum(y * x)
+
+    assert gpuops.gradcheck(g, X) and gpuops.gradgradcheck(g, X)
+    np.testing.assert_allclose(
+        grad(g)(X), [2 + 2 * X[0] * X[1], X[0] ** 2 + 2 * X[1] * X[2], X[1] ** 2]
+    )
+    rows = np.stack([X, X + 1])
+    np.testing.assert_allclose(vmap(grad(g))(rows), [grad(g)(row) for row in rows])
+    np.testing.assert_array_equal(grad(lambda x: xp.sum(like(x)))(X), [0, 0, 0])
+
+
 def test_writing_to_an_array_with_views_is_refused() -> None:
     def g(x: Any) -> Any:
         y = x * 2

@@ -87,7 +87,10 @@ def value_and_grad(
     def compute(*args: Any, **kwargs: Any) -> Any:
         run = _Run("grad", fn, numbers, args, kwargs, has_aux)
         root = _scalar(fn, run)
-        seed = [] if root is None else [(root.node, root.index, xp.ones_like(root.value))]
+        seed: list[tuple[Node, int, Any]] = []
+        if root is not None:
+            # Nothing that differentiations around this need to know of.
+            seed.append((root.node, root.index, xp.ones_like(_value(root.value))))
         gradients = run.gradients(seed, retain=False)
         found = gradients[0] if _is_one(argnums) else tuple(gradients)
         value = run.results

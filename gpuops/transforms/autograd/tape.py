@@ -359,8 +359,9 @@ class Tape:
                     raise GradientError(
                         f"{operator.qualname}: writes what depends on an array that is being "
                         f"differentiated to one that is not ({describe(item)}), where its gradient "
-                        "would be lost. Build the result from the parts (gpuops.xp.stack, concat), "
-                        f"or write in a block of gpuops.no_grad(). Declared as "
+                        "would be lost. Write to an array like one that is being differentiated "
+                        "(gpuops.xp.zeros_like), build the result from the parts (stack, concat), "
+                        "or write in a block of gpuops.no_grad(). Declared as "
                         f"{operator.declaration}"
                     )
         out = operator.call(*values, **passed)
