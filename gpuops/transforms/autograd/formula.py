@@ -279,8 +279,9 @@ def _check_number(
         positional <= len(values) <= len(schema.parameters) and len(values) >= least
     ):
         return
-    names = ", ".join(parameter.name for parameter in schema.parameters[: max(least, positional)])
-    expected = max(least, positional)
+    keyword_arrays = any(parameter.type.is_array for parameter in schema.keyword_only)
+    expected = len(schema.parameters) if keyword_arrays else positional
+    names = ", ".join(parameter.name for parameter in schema.parameters[:expected])
     got = str(len(values))
     if len(values) == 1 and isinstance(values[0], (list, dict)):
         got += f" ({describe(values[0])}; several gradients are returned as a tuple)"
