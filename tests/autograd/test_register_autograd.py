@@ -240,7 +240,7 @@ def test_keyword_only_arrays(ns: str) -> None:
     assert needs == [(True, True, False, [True, False])]
     np.testing.assert_array_equal(grad(lambda z: xp.sum(f(X, y=y, z=z, more=[X])))(X), [1, 1, 1])
     f.register_autograd(lambda ctx, g: g)
-    with pytest.raises(GradientError, match=r"expected 2, .*\(x, y\), got 1"):
+    with pytest.raises(GradientError, match=r"expected 4, .*\(x, y, z, more\), got 1"):
         grad(lambda y: xp.sum(f(X, y=y, more=[X])))(X)
 
 
