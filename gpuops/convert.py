@@ -20,7 +20,7 @@ from gpuops.devices import ArrayKind, Device, array_kind
 from gpuops.errors import AliasError, ArgumentError, DeviceError, ReturnError, describe
 from gpuops.registry import Operator
 from gpuops.schema import NUMBERS, ORDERS, Parameter, Type
-from gpuops.symbols import SymInt
+from gpuops.symbols import SymComplex, SymFlag, SymFloat, SymInt, SymNumber
 from gpuops.tags import Tag
 
 __all__ = ["Arguments", "Found", "convert_outputs", "is_exact", "wrapper_types"]
@@ -145,11 +145,11 @@ class Arguments:
 _EXACT: dict[str, frozenset[type]] = {
     "int": frozenset({int, SymInt}),
     "SymInt": frozenset({int, SymInt}),
-    "float": frozenset({float}),
-    "complex": frozenset({complex}),
-    "bool": frozenset({bool}),
+    "float": frozenset({float, SymFloat}),
+    "complex": frozenset({complex, SymComplex}),
+    "bool": frozenset({bool, SymFlag}),
     "str": frozenset({str}),
-    "Scalar": frozenset({int, float, bool, complex, SymInt}),
+    "Scalar": frozenset({int, float, bool, complex, SymInt, SymFloat, SymComplex, SymFlag}),
     "device": frozenset({Device}),
     "order": frozenset(),
 }
@@ -198,7 +198,7 @@ def _array_hint(value: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, complex, np.generic, SymInt)) or (
+    return isinstance(value, (int, float, complex, np.generic, SymInt, SymNumber)) or (
         isinstance(value, np.ndarray) and value.ndim == 0
     )
 
@@ -240,7 +240,9 @@ def _to_int(value: Any) -> int | SymInt:
         raise Mismatch(f"got {describe(value)} ({error})") from None
 
 
-def _to_float(value: Any) -> float:
+def _to_float(value: Any) -> float | SymFloat:
+    if type(value) is SymFloat:
+        return value
     if isinstance(value, (float, int)):
         try:
             return float(value)
@@ -252,7 +254,10 @@ def _to_float(value: Any) -> float:
     raise Mismatch(f"got {describe(value)}")
 
 
-def _to_complex(value: Any) -> complex:
+def _to_complex(value: Any) -> complex | SymNumber:
+    if type(value) in (SymComplex, SymFloat):
+        found: SymNumber = value
+        return found
     if isinstance(value, complex):
         return complex(value)
     if isinstance(value, np.complexfloating):
@@ -260,14 +265,14 @@ def _to_complex(value: Any) -> complex:
     return complex(_to_float(value))
 
 
-def _to_bool(value: Any) -> bool:
-    if type(value) is bool:
+def _to_bool(value: Any) -> bool | SymFlag:
+    if type(value) is bool or type(value) is SymFlag:
         return value
     raise Mismatch(f"got {describe(value)}")
 
 
-def _to_scalar(value: Any) -> int | float | complex | SymInt:
-    if isinstance(value, (bool, SymInt)):
+def _to_scalar(value: Any) -> int | float | complex | SymInt | SymNumber:
+    if isinstance(value, (bool, SymInt, SymNumber)):
         return value
     if isinstance(value, int):
         return int(value)
@@ -402,6 +407,7 @@ def convert_outputs(
     for index, (output, item) in enumerate(zip(returns, values, strict=True)):
         try:
             converted.append(_output(output.type, item, device_type))
+            _check_origin(converted[-1], arguments)
         except Mismatch as mismatch:
             which = f"output {index}" if len(returns) > 1 else "its output"
             raise ReturnError(
@@ -443,13 +449,34 @@ def _output(type_: Type, value: Any, device_type: str | None) -> Any:
     kind = array_kind(type(value))
     if kind is None:
         if type(value) in wrapper_types:
-            return value
+            return value  # of a call that an interpreter took, or see `_check_origin`
         raise Mismatch(f"got {describe(value)}{_array_hint(value)}")
     if device_type is not None and kind.device_type != device_type:
         raise Mismatch(
             f"got {describe(value)} on {kind.device_type!r}, expected an array on {device_type!r}"
         )
     return value
+
+
+def _check_origin(output: Any, arguments: tuple[Any, ...]) -> None:
+    """Refuse what a kernel made of wrappers that it did not get.
+
+    A call with arrays, none of them wrapped, has run a kernel on plain arrays. What it returns is
+    wrapped only if the kernel has a wrapped array from elsewhere, a closure or a global variable,
+    and then transforms do not see that the call depends on it.
+    """
+    items = output if type(output) is list else [output]
+    wrapped = next((item for item in items if type(item) in wrapper_types), None)
+    if wrapped is None:
+        return
+    given = [x for value in arguments for x in (value if type(value) is list else [value])]
+    if any(type(x) in wrapper_types for x in given) or not any(array_kind(type(x)) for x in given):
+        return
+    raise Mismatch(
+        f"got {describe(wrapped)}, made of one that the kernel did not get as an argument. "
+        "What is differentiated, batched or traced within a kernel is incorrectly registered: pass "
+        "that array as an argument, and register a gradient (register_autograd) or a batching rule"
+    )
 
 
 def _check_returned_arguments(

@@ -17,7 +17,7 @@ from gpuops.errors import (
     caller_location,
     describe,
 )
-from gpuops.formulas import register_autograd
+from gpuops.formulas import register_autograd, register_no_gradient
 from gpuops.register import make_operator, register_fake, register_kernels
 from gpuops.registry import Operator, Registration, as_operator, registry
 from gpuops.schema import Schema, check_namespace
@@ -216,10 +216,19 @@ class Library:
         backward: Callable[..., Any],
         *,
         setup_context: Callable[..., Any] | None = None,
+        forward: Callable[..., Any] | None = None,
     ) -> Registration:
         """Register the gradient of an operator of the namespace; see `gpuops.register_autograd`."""
         operator = self._resolve(op)
-        return self.own(register_autograd(operator, backward, setup_context=setup_context))
+        handle = register_autograd(operator, backward, setup_context=setup_context, forward=forward)
+        return self.own(handle)
+
+    def register_no_gradient(
+        self, op: str | Operator | Callable[..., Any], reason: str
+    ) -> Registration:
+        """Say why an operator of the namespace has none; see `gpuops.register_no_gradient`."""
+        operator = self._resolve(op)
+        return self.own(register_no_gradient(operator, reason))
 
     def register_autocast(
         self, op: str | Operator | Callable[..., Any], device_type: str, cast_inputs: Any
@@ -279,7 +288,10 @@ class Library:
             raise RegistrationError(
                 f"{self!r} can only register kernels; define operators with a DEF or FRAGMENT one"
             )
-        parsed = parse_schema(schema)
+        try:
+            parsed = parse_schema(schema)
+        except SchemaError as error:
+            raise SchemaError(f"{self!r}: {error}") from None
         namespace, separator, name = parsed.name.rpartition("::")
         if not parsed.name:
             raise SchemaError(

@@ -302,6 +302,11 @@ class Registry:
         if operator.is_built:
             Operator.refresh_call(operator)
 
+    def refresh_calls(self) -> None:
+        """Tell every call that was built of what changed for all of them."""
+        for operator in self.every_operator():
+            self._changed(operator)
+
     # -- kernels -----------------------------------------------------------------------------------
 
     def add_kernels(

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final
 
 from gpuops.convert import Arguments
 from gpuops.errors import ArgumentError, GpuopsError, UsageError, describe
-from gpuops.opchecks.report import OpCheckError
+from gpuops.opchecks.explain import explained
+from gpuops.opchecks.inputs import Pool
+from gpuops.opchecks.preserve import preserved
+from gpuops.opchecks.report import OpCheckError, Verdicts
+from gpuops.opchecks.script import save_path, script
+from gpuops.opchecks.search import find
 from gpuops.opchecks.subject import Subject, copied
 from gpuops.registry import Operator, as_operator
 
-__all__ = ["CHECKS", "opcheck"]
+__all__ = ["CHECKS", "generate_repro", "opcheck"]
 
 CHECKS: Final = (
     "test_schema",
@@ -26,8 +32,6 @@ CHECKS: Final = (
 )
 """The checks, in the order in which they run."""
 
-Verdict = Literal["SUCCESS"] | Exception
-
 
 def opcheck(
     op: Any,
@@ -39,7 +43,8 @@ def opcheck(
     atol: float | None = None,
     rtol: float | None = None,
     seed: int = 0,
-) -> dict[str, Verdict]:
+    save_data: bool | str | Path = False,
+) -> Verdicts:
     """Check what is registered for an operator, on a sample call and on inputs made from it.
 
     Args:
@@ -51,9 +56,13 @@ def opcheck(
         atol: what values may differ by, instead of what fits their dtype; with `rtol` only.
         rtol: likewise, per unit of the expected value.
         seed: for what is drawn: the same seed draws the same inputs.
+        save_data: for the script in a failure's message, which has the arrays written out, as far
+            as they are small: the .npz file to load them from, or True for a file in the directory
+            for temporary files.
 
     Returns:
-        For each check, ``"SUCCESS"`` or the exception that says what is wrong.
+        For each check, ``"SUCCESS"`` or the exception that says what is wrong: a dict, whose
+        attribute ``unchecked`` says for each check what it did not look at, and why.
 
     Raises:
         OpCheckError: a check failed; the message has its name, and what is wrong.
@@ -74,22 +83,69 @@ not defined as mutable but was mutated ...
     >>> halve.undo()
     """
     operator = _operator(op)
-    chosen = _chosen(test_utils)
+    chosen = chosen_checks(test_utils)
     if (atol is None) != (rtol is None):
         raise ToleranceError("opcheck: give both atol and rtol, or neither of them")
     subject = Subject(operator, _bound(operator, args, kwargs or {}), rtol, atol, seed)
-    verdicts: dict[str, Verdict] = {}
+    pool = Pool(subject)
+    verdicts = Verdicts()
     for name in chosen:
-        module = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}")
-        try:
-            module.check(subject)
-        except Exception as error:
-            if raise_exception:
-                raise OpCheckError(f"{name} failed: {error}") from error
-            verdicts[name] = error
-        else:
-            verdicts[name] = "SUCCESS"
+        check = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}").check
+        subject.unchecked.clear()
+        with preserved(seed):
+            found = find(name, check, subject, pool)
+            error = None
+            if found is not None:
+                error = explained(name, check, found, subject, save_data)
+        if error is not None and raise_exception:
+            failed = OpCheckError(f"{name} failed: {error}")
+            failed.case, failed.script = (getattr(error, key, None) for key in ("case", "script"))
+            raise failed from error
+        verdicts[name] = "SUCCESS" if error is None else error
+        if subject.unchecked:
+            verdicts.unchecked[name] = tuple(subject.unchecked)
     return verdicts
+
+
+def generate_repro(
+    test: str,
+    op: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None = None,
+    *,
+    save_data: bool | str | Path = False,
+    seed: int = 0,
+) -> str:
+    """A script that runs one check on one call: what a failure's message has, for any call.
+
+    Args:
+        test: the check.
+        op: an operator.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        save_data: where the arrays' elements go: False writes them out in the script, as far as
+            they are small; True saves them to a file in the directory for temporary files; a path
+            names the .npz file.
+        seed: what the script gives to `opcheck`.
+
+    Returns:
+        Python source.
+
+    Raises:
+        ArgumentError, ToleranceError, UsageError, OverloadError: as `opcheck`.
+
+    >>> import numpy as np, gpuops
+    >>> @gpuops.custom_op("demo_repro::halve", mutates_args=())
+    ... def halve(x: gpuops.Array) -> gpuops.Array:
+    ...     return x / 2
+    >>> print(generate_repro("test_fake", halve, (np.ones(2),)).splitlines()[-1])
+    gpuops.opcheck(gpuops.ops.demo_repro.halve, (x,), test_utils="test_fake", seed=0)
+    >>> halve.undo()
+    """
+    (name,) = chosen_checks((test,))
+    operator = _operator(op)
+    subject = Subject(operator, _bound(operator, args, kwargs or {}), seed=seed)
+    return script(name, subject, save_data=save_path(name, subject, subject.values, save_data))
 
 
 class ToleranceError(GpuopsError, ValueError):
@@ -110,7 +166,12 @@ class OperatorExpected(UsageError, ValueError):
     """What was given to `opcheck` is no operator."""
 
 
-def _chosen(test_utils: Any) -> tuple[str, ...]:
+def chosen_checks(test_utils: Any) -> tuple[str, ...]:
+    """The names that a ``test_utils`` argument stands for.
+
+    Raises:
+        ToleranceError: there is no check of that name.
+    """
     if test_utils == "ALL":
         return CHECKS
     names = (test_utils,) if isinstance(test_utils, str) else tuple(test_utils)

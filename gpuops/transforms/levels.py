@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, Final, Protocol
 
-from gpuops.dispatch import ambient, register_wrapper
+from gpuops.interception import ambient, register_wrapper
 from gpuops.registry import Operator, Registration
 
 __all__ = ["LEVEL", "Transform", "begin", "nested_types", "register_nested"]

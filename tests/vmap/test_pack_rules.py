@@ -17,7 +17,7 @@ from gpuops.registry import registry
 from tests.vmap.batches import leaves, with_arrays
 
 NAMES = sorted(gpuops_kernels.__all__)
-RANDOM = ["dropout", "normal", "random_bits", "uniform"]
+RANDOM = ["dropout", "dropout_forward", "normal", "random_bits", "uniform"]
 
 
 def operator(name: str) -> Any:
@@ -164,6 +164,8 @@ def test_random_operators_are_refused_unless_told_what_to_do(name: str, batched:
 
 def draw(name: str, x: Any, rng: RNGState) -> Any:
     call = operator(name)
+    if name == "dropout_forward":
+        return call(x, 0.5, rng)[0]
     return call(x, 0.5, rng) if name == "dropout" else call([5], rng)
 
 

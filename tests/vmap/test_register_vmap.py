@@ -463,3 +463,14 @@ def test_a_wrong_rule_is_found_by_comparing_with_a_loop(double: Any) -> None:
         check(double, [X], [0])
     double.register_vmap(rule)
     check(double, [X], [0])
+
+
+@pytest.mark.filterwarnings("ignore::gpuops.errors.PerformanceWarning")
+def test_a_loop_over_a_batch_is_traced_with_symbols_for_the_sizes(ns: str) -> None:
+    with gpuops.Library(ns, "DEF") as library:
+        library.define("double(Array x) -> Array")
+        library.impl("double", lambda x: x * 2, "cpu")
+        library.register_fake("double", lambda x: x.new_empty(x.shape))
+        double = getattr(gpuops.ops, ns).double
+        graph = gpuops.trace(lambda x: gpuops.vmap(double)(x), "symbolic")(np.ones((2, 3)))
+        np.testing.assert_array_equal(graph(np.ones((2, 5))), np.full((2, 5), 2.0))

@@ -16,6 +16,7 @@ from gpuops.transforms.array_methods import xp
 from gpuops.transforms.autograd.array import DiffArray
 from gpuops.transforms.autograd.engine import fit, run_backward
 from gpuops.transforms.autograd.nodes import Node
+from gpuops.transforms.autograd.streaming import run_on_streams
 from gpuops.transforms.autograd.tape import Tape
 from gpuops.transforms.autograd.writes import LARGEST, Checksums
 from gpuops.transforms.levels import nested_types
@@ -269,7 +270,11 @@ class _Run:
         taken = {id(owner(array)) for array in (*self.in_hand(), *(g for _, _, g in seeds))}
         if self.tape.sums is not None:
             self.tape.sums.look_again()
-        found = run_backward(seeds, retain=retain)
+        streams = self.tape.streams
+        if streams:
+            found = run_on_streams(seeds, retain=retain, streams=streams)
+        else:
+            found = run_backward(seeds, retain=retain)
         gradients = []
         for arrays, structure in self.inputs:
             leaves = [

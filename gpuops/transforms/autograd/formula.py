@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -9,10 +10,11 @@ import numpy as np
 from gpuops import checks
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
-from gpuops.errors import GradientError, describe
+from gpuops.errors import GradientError, describe, location_of
 from gpuops.formulas import Formula
 from gpuops.registry import Operator
 from gpuops.schema import MISSING, Parameter
+from gpuops.schema_types import Type
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.autograd.context import Context, raise_freed
 from gpuops.transforms.autograd.nodes import Edge, Meta, Node, next_serial
@@ -122,6 +124,11 @@ class FormulaNode(Node):
                 start += length
         return nested
 
+    def kept(self) -> Iterator[Any]:
+        """See `Node.kept`."""
+        if self.ctx is not None:
+            yield from vars(self.ctx).values()
+
     def free(self) -> None:
         """See `Node.free`."""
         if self.ctx is not None:
@@ -137,6 +144,7 @@ def apply_formula(
     values: list[Any],
     kwargs: dict[str, Any],
     out: Any,
+    residuals: Any = None,
 ) -> FormulaNode:
     """Let a formula keep what it needs of a call.
 
@@ -147,6 +155,7 @@ def apply_formula(
         values: the positional arguments, without wrappers of this differentiation.
         kwargs: the keyword-only ones.
         out: what it returned.
+        residuals: what the formula's `forward` returned besides.
     """
     # One is made for each call: through `__init__` it would take twice as long.
     node: FormulaNode = new(FormulaNode)
@@ -171,11 +180,64 @@ def apply_formula(
         node.given = [_given(v, p) for v, p in zip(every, parameters, strict=True)]
     setup = formula.setup_context
     if setup is not None:
-        if kwargs:
+        if formula.forward is not None:
+            named = {"keyword_only_inputs": kwargs} if kwargs else {}
+            setup(ctx=ctx, inputs=tuple(values), output=out, residuals=residuals, **named)
+        elif kwargs:
             setup(ctx=ctx, inputs=tuple(values), keyword_only_inputs=kwargs, output=out)
         else:
             setup(ctx=ctx, inputs=tuple(values), output=out)
     return node
+
+
+def run_forward(
+    operator: Operator, formula: Formula, values: list[Any], kwargs: dict[str, Any]
+) -> tuple[Any, Any]:
+    """What a formula's `forward` returns in the place of the operator, and what else.
+
+    Raises:
+        GradientError: it is no pair, or its first part is not what the operator returns.
+    """
+    assert formula.forward is not None
+    found = formula.forward(*values, **kwargs)
+    if type(found) is not tuple or len(found) != 2:
+        _fail_forward(operator, formula, f"a pair (output, residuals), got {describe(found)}")
+    schema, (out, residuals) = operator.schema, found
+    returned = out if schema.returns_tuple else (out,)
+    if type(returned) is not tuple or len(returned) != len(schema.returns):
+        expected = f"a tuple of {len(schema.returns)} as the output, got {describe(out)}"
+        _fail_forward(operator, formula, expected)
+    for index, (value, wanted) in enumerate(zip(returned, schema.returns, strict=True)):
+        if wanted.type.is_array and not _fits(value, wanted.type):
+            _fail_forward(
+                operator, formula, f"{wanted.type} as output {index}, got {describe(value)}"
+            )
+    return out, residuals
+
+
+def _fits(value: Any, type_: Type) -> bool:
+    """Whether a value is of a type that holds arrays."""
+    if value is None:
+        return type_.optional
+    if not type_.is_list:
+        return _is_array(value)
+    return type(value) is list and all(
+        _is_array(item) or (item is None and type_.item_optional) for item in value
+    )
+
+
+def _fail_forward(operator: Operator, formula: Formula, message: str) -> NoReturn:
+    assert formula.forward is not None
+    place = location_of(formula.forward) or formula.location
+    raise GradientError(
+        f"{operator.qualname}: forward (at {place}) must return {message}. "
+        f"Declared as {operator.declaration}"
+    )
+
+
+def _is_array(value: Any) -> bool:
+    cls = type(value)
+    return cls is np.ndarray or cls in wrapper_types or array_kind(cls) is not None
 
 
 def _given(value: Any, parameter: Parameter) -> Any:
@@ -310,11 +372,8 @@ def _check_list(
 
 
 def _check_array(operator: Operator, formula: Formula, name: str, value: Any) -> None:
-    cls = type(value)
     # What NumPy's reductions give for 0-d results is a scalar.
-    if cls is np.ndarray or cls in wrapper_types or array_kind(cls) is not None:
-        return
-    if not isinstance(value, np.generic):
+    if not _is_array(value) and not isinstance(value, np.generic):
         _fail(
             operator,
             formula,

@@ -12,20 +12,23 @@ import numpy as np
 from gpuops import checks, versions
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
+from gpuops.entries import Entry
 from gpuops.errors import GradientError, UsageError, describe
 from gpuops.formulas import AUTOGRAD, Formula
 from gpuops.registry import Operator, registry
 from gpuops.tags import Tag
 from gpuops.transforms.autograd.array import DiffArray
-from gpuops.transforms.autograd.formula import FormulaNode, apply_formula
+from gpuops.transforms.autograd.formula import FormulaNode, apply_formula, run_forward
 from gpuops.transforms.autograd.nodes import Constant, Edge, Leaf, Meta, Missing, Node, Pulled
 from gpuops.transforms.autograd.rules import Rules, compile_rules
+from gpuops.transforms.autograd.streaming import note_stream
 from gpuops.transforms.autograd.writes import Checksums
 from gpuops.transforms.levels import begin, register_nested
 from gpuops.transforms.providers import find_rule
 
 __all__ = ["Tape", "no_grad"]
 
+_ndarray = np.ndarray
 new = object.__new__
 _silent: ContextVar[int] = ContextVar("gpuops_no_grad", default=0)
 """Differentiations that began before this depth record nothing."""
@@ -105,12 +108,14 @@ class Tape:
         depth: see `gpuops.transforms.levels`.
         active: whether the differentiated function still runs.
         sums: in debug mode, of the arrays of all calls.
+        streams: the streams that its calls with arrays of a GPU were on, None for the default one.
     """
 
     def __init__(self) -> None:
         self.depth = begin()
         self.active = True
         self.sums = Checksums() if checks.enabled.get() else None
+        self.streams: set[Any] = set()
         # Saved arrays are compared with the times of writes, as long as the graph may be used.
         self._watcher = versions.Watcher()
 
@@ -141,21 +146,31 @@ class Tape:
             return self._constant(plan, operator, args, kwargs, values, passed)
         if plan.mutated:
             return self._write(plan, operator, args, kwargs, values, passed, edges)
-        out = plan.call(*values, **passed) if passed else plan.call(*values)
+        entry = registry.rule(operator, AUTOGRAD)
+        formula: Formula | None = None
+        if entry is not None and type(entry.value) is Formula:
+            formula = entry.value
+        residuals = None
+        if formula is not None and formula.forward is not None:
+            out, residuals = run_forward(operator, formula, values, passed)
+        else:
+            out = plan.call(*values, **passed) if passed else plan.call(*values)
         if self.sums is not None:
             self.sums.look(values, list(passed.values()), out)
         if plan.one:
             if out.dtype.kind not in "fc":
                 return out
-            entry = registry.rule(operator, AUTOGRAD)
             node: Node | None
-            if entry is not None and type(entry.value) is Formula:
-                node = apply_formula(operator, edges, entry.value, values, passed, out)
+            if formula is not None:
+                node = apply_formula(operator, edges, formula, values, passed, out, residuals)
             else:
-                node = self._node(plan, operator, values, passed, out, edges)
+                node = self._node(plan, operator, entry, values, passed, out, edges)
             if node is None:
                 return out
-            node.metas = ((out.shape, out.dtype, type(out), None),)
+            cls = type(out)
+            node.metas = ((out.shape, out.dtype, cls, None),)
+            if cls is not _ndarray:
+                note_stream(self.streams, node, out)
             if type(node) is FormulaNode:
                 node.outputs = node.metas
                 if node.ctx is not None and node.ctx._gpuops_constants:
@@ -171,7 +186,7 @@ class Tape:
             if plan.is_view:
                 self._share(args, array)
             return array
-        return self._several(plan, operator, args, values, passed, out, edges)
+        return self._several(plan, operator, entry, args, values, passed, out, edges, residuals)
 
     def _unwrap_rest(
         self,
@@ -209,20 +224,21 @@ class Tape:
         self,
         plan: _Plan,
         operator: Operator,
+        entry: Entry | None,
         values: list[Any],
         kwargs: dict[str, Any],
         out: Any,
         edges: list[Edge],
+        residuals: Any = None,
     ) -> Node | None:
         """The node of a call; None if its gradient is zero everywhere."""
-        entry = registry.rule(operator, AUTOGRAD)
         if entry is None and not plan.looked_up:
             plan.looked_up = True
             entry = find_rule(operator, AUTOGRAD)
         if entry is None:
             return Missing(operator, edges)
         if type(entry.value) is Formula:
-            return apply_formula(operator, edges, entry.value, values, kwargs, out)
+            return apply_formula(operator, edges, entry.value, values, kwargs, out, residuals)
         if plan.entry is not entry:
             rules: Rules = entry.value
             plan.compiled = compile_rules(operator, rules)
@@ -261,11 +277,13 @@ class Tape:
         self,
         plan: _Plan,
         operator: Operator,
+        entry: Entry | None,
         args: Sequence[Any],
         values: list[Any],
         kwargs: dict[str, Any],
         out: Any,
         edges: list[Edge],
+        residuals: Any,
     ) -> Any:
         """The result of an operator that returns something else than one array."""
         schema = operator.schema
@@ -273,7 +291,7 @@ class Tape:
         flat = [v for value in returned for v in (value if type(value) is list else [value])]
         if not any(_differentiable(value) for value in flat):
             return out
-        node = self._node(plan, operator, values, kwargs, out, edges)
+        node = self._node(plan, operator, entry, values, kwargs, out, edges, residuals)
         if node is None:
             return out
         constants: tuple[Any, ...] = ()
@@ -291,6 +309,8 @@ class Tape:
                 array = DiffArray(value, self, node, len(metas))
                 metas.append(_meta(value))
                 wrapped.append(array)
+                if type(value) is not np.ndarray:
+                    note_stream(self.streams, node, value)
                 if plan.is_view:
                     self._share(args, array)
             else:
@@ -365,7 +385,8 @@ class Tape:
                         f"{operator.declaration}"
                     )
         out = operator.call(*values, **passed)
-        node = self._node(plan, operator, values, passed, out, edges)
+        entry = registry.rule(operator, AUTOGRAD)
+        node = self._node(plan, operator, entry, values, passed, out, edges)
         if node is None:
             node = Constant(operator, [])
         schema = operator.schema
@@ -375,6 +396,8 @@ class Tape:
         for array in written:
             array.node, array.index = node, len(metas)
             metas.append(_meta(array.value))
+            if type(array.value) is not np.ndarray:
+                note_stream(self.streams, node, array.value)
         for value in returned:
             same = next((array for array in written if array.value is value), None)
             if same is not None or not _differentiable(value):

@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 from gpuops.batching import VMAP, VmapInfo
 from gpuops.conventions import returned_arguments
-from gpuops.dispatch import ambient, intercepted
 from gpuops.errors import RandomnessError, VmapError, caller_location
+from gpuops.interception import ambient, intercepted
 from gpuops.registry import Operator
 from gpuops.transforms.levels import LEVEL, begin, register_nested
 from gpuops.transforms.providers import find_rule
