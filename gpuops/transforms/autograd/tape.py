@@ -59,6 +59,7 @@ class _Plan:
 
     Attributes:
         call: the operator's.
+        rules: the operator's, as they are now; see `Registry.rule_table`.
         arrays: the positions of the plain (or optional) array parameters.
         lists: the positions of lists of arrays.
         keywords: the names of the keyword-only array parameters, and whether they are lists.
@@ -80,6 +81,7 @@ class _Plan:
         schema = operator.schema
         positional = schema.positional
         self.call = operator.call
+        self.rules = registry.rule_table(operator)
         self.arrays = [
             i for i, p in enumerate(positional) if p.type.is_array and not p.type.is_list
         ]
@@ -146,10 +148,13 @@ class Tape:
             return self._constant(plan, operator, args, kwargs, values, passed)
         if plan.mutated:
             return self._write(plan, operator, args, kwargs, values, passed, edges)
-        entry = registry.rule(operator, AUTOGRAD)
+        stack = plan.rules.get(AUTOGRAD)
+        entry: Entry | None = None
         formula: Formula | None = None
-        if entry is not None and type(entry.value) is Formula:
-            formula = entry.value
+        if stack:
+            entry = stack[-1]
+            if type(entry.value) is Formula:
+                formula = entry.value
         residuals = None
         if formula is not None and formula.forward is not None:
             out, residuals = run_forward(operator, formula, values, passed)
