@@ -589,15 +589,19 @@ def test_fallthrough(ns: str) -> None:
 
 def test_rules_of_any_token_follow_the_same_rules(ns: str) -> None:
     operator = custom_op(f"{ns}::f", giving(0), mutates_args=(), schema=ONE).operator
+    table = registry.rule_table(operator)
     for token in ("fake", "autograd", "vmap", "profile", "effect"):
         first = registry.add_rule(operator, token, 1)
         with pytest.raises(RuntimeError, match=f"already has a {token} rule, registered at"):
             registry.add_rule(operator, token, 2, allow_override=False)
         with registry.add_rule(operator, token, 2) as second:
             assert registry.rule(operator, token).value == 2
+            # The table that a caller holds is always that of now.
+            assert [entry.value for entry in table[token]] == [1, 2]
         assert not second.active and registry.rule(operator, token).value == 1
         first.undo()
         assert registry.rule(operator, token) is None
+        assert not table and registry.rule_table(operator) is table
 
 
 def test_handles(ns: str) -> None:
