@@ -142,7 +142,7 @@ def generate_repro(
     gpuops.opcheck(gpuops.ops.demo_repro.halve, (x,), test_utils="test_fake", seed=0)
     >>> halve.undo()
     """
-    (name,) = _chosen((test,))
+    (name,) = chosen_checks((test,))
     operator = _operator(op)
     subject = Subject(operator, _bound(operator, args, kwargs or {}), seed=seed)
     return script(name, subject, save_data=save_path(name, subject, subject.values, save_data))
