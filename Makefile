@@ -72,6 +72,7 @@ bench: .venv/.peers
 	$(PY) -m bench.bench_fake || status=1; \
 	$(PY) -m bench.bench_vmap --json bench-out/vmap.json || status=1; \
 	$(PY) bench/bench_autograd.py --json bench-out/autograd.json || status=1; \
+	$(PY) -m bench.opcheck_peers --json bench-out/opcheck.json || status=1; \
 	$(PY) -m gpuops.cli bench --out bench-out || status=1; \
 	exit $$status
 

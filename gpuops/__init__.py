@@ -76,7 +76,7 @@ from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaqu
 from gpuops.packs import load_packs
 from gpuops.payload import OpaqueObject, get_payload, make_opaque, set_payload
 from gpuops.registry import Operator, Registration, fallthrough_kernel
-from gpuops.rules import register_autocast, register_vmap
+from gpuops.rules import register_autocast, register_no_gradient, register_vmap
 from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
 from gpuops.symbols import SymInt
@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from gpuops import external_objects as external_objects
     from gpuops import profiles as profiles
     from gpuops import random as random
+    from gpuops import testing as testing
     from gpuops import xp as xp
     from gpuops.cuda.transfer import asarray as asarray
     from gpuops.opchecks import opcheck as opcheck
@@ -131,6 +132,7 @@ _LAZY = {
     "profiles": "gpuops.profiles",
     "random": "gpuops.random",
     "stop_gradient": "gpuops.transforms.autograd",
+    "testing": "gpuops.testing",
     "trace": "gpuops.transforms.trace",
     "value_and_grad": "gpuops.transforms.autograd",
     "vjp": "gpuops.transforms.autograd",
@@ -254,12 +256,14 @@ __all__ = [
     "register_effect",
     "register_fake",
     "register_kernel",
+    "register_no_gradient",
     "register_opaque_type",
     "register_vmap",
     "register_wrapper",
     "set_kernel_enabled",
     "set_payload",
     "stop_gradient",
+    "testing",
     "trace",
     "value_and_grad",
     "vjp",

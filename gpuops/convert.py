@@ -402,6 +402,7 @@ def convert_outputs(
     for index, (output, item) in enumerate(zip(returns, values, strict=True)):
         try:
             converted.append(_output(output.type, item, device_type))
+            _check_origin(converted[-1], arguments)
         except Mismatch as mismatch:
             which = f"output {index}" if len(returns) > 1 else "its output"
             raise ReturnError(
@@ -443,13 +444,34 @@ def _output(type_: Type, value: Any, device_type: str | None) -> Any:
     kind = array_kind(type(value))
     if kind is None:
         if type(value) in wrapper_types:
-            return value
+            return value  # of a call that an interpreter took, or see `_check_origin`
         raise Mismatch(f"got {describe(value)}{_array_hint(value)}")
     if device_type is not None and kind.device_type != device_type:
         raise Mismatch(
             f"got {describe(value)} on {kind.device_type!r}, expected an array on {device_type!r}"
         )
     return value
+
+
+def _check_origin(output: Any, arguments: tuple[Any, ...]) -> None:
+    """Refuse what a kernel made of wrappers that it did not get.
+
+    A call with arrays, none of them wrapped, has run a kernel on plain arrays. What it returns is
+    wrapped only if the kernel has a wrapped array from elsewhere, a closure or a global variable,
+    and then transforms do not see that the call depends on it.
+    """
+    items = output if type(output) is list else [output]
+    wrapped = next((item for item in items if type(item) in wrapper_types), None)
+    if wrapped is None:
+        return
+    given = [x for value in arguments for x in (value if type(value) is list else [value])]
+    if any(type(x) in wrapper_types for x in given) or not any(array_kind(type(x)) for x in given):
+        return
+    raise Mismatch(
+        f"got {describe(wrapped)}, made of one that the kernel did not get as an argument. "
+        "What is differentiated, batched or traced within a kernel is incorrectly registered: pass "
+        "that array as an argument, and register a gradient (register_autograd) or a batching rule"
+    )
 
 
 def _check_returned_arguments(

@@ -1,4 +1,4 @@
-"""Gradient formulas: what `register_autograd` checks and puts into the rule table."""
+"""Gradient formulas, and reasons for having none: what is checked and put into the rule table."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from gpuops.infer import signature_of
 from gpuops.registry import Operator, Registration, registry
 from gpuops.tags import Tag
 
-__all__ = ["AUTOGRAD", "Formula", "register_autograd"]
+__all__ = ["AUTOGRAD", "NO_GRADIENT", "Formula", "register_autograd", "register_no_gradient"]
 
 AUTOGRAD = "autograd"
 """The rule token of gradients."""
+
+NO_GRADIENT = "no_gradient"
+"""The token of the reason why an operator has no gradient; a formula in force goes before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,27 @@ def register_autograd(
         _check_takes(where, "setup_context", setup_context, [], names)
     location = location_of_function(backward) or caller_location()
     return registry.add_rule(operator, AUTOGRAD, Formula(backward, setup_context, location))
+
+
+def register_no_gradient(operator: Operator, reason: str) -> Registration:
+    """Say why an operator has no gradient; see `gpuops.register_no_gradient`.
+
+    Raises:
+        UsageError: `reason` is no text, or an empty one.
+        RegistrationError: the operator has a gradient formula.
+    """
+    where = f"register_no_gradient({operator.qualname})"
+    if not isinstance(reason, str):
+        raise UsageError(f"{where}: reason is required to be a str, got {describe(reason)}")
+    if not reason.strip():
+        raise UsageError(f"{where}: reason is required to say why, got {reason!r}")
+    formula = registry.rule(operator, AUTOGRAD)
+    if formula is not None:
+        raise RegistrationError(
+            f"{where}: the operator has a gradient formula, registered at {formula.location}; "
+            "undo that first"
+        )
+    return registry.add_rule(operator, NO_GRADIENT, reason)
 
 
 def _check_functional(operator: Operator) -> None:

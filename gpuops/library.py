@@ -17,7 +17,7 @@ from gpuops.errors import (
     caller_location,
     describe,
 )
-from gpuops.formulas import register_autograd
+from gpuops.formulas import register_autograd, register_no_gradient
 from gpuops.register import make_operator, register_fake, register_kernels
 from gpuops.registry import Operator, Registration, as_operator, registry
 from gpuops.schema import Schema, check_namespace
@@ -220,6 +220,13 @@ class Library:
         """Register the gradient of an operator of the namespace; see `gpuops.register_autograd`."""
         operator = self._resolve(op)
         return self.own(register_autograd(operator, backward, setup_context=setup_context))
+
+    def register_no_gradient(
+        self, op: str | Operator | Callable[..., Any], reason: str
+    ) -> Registration:
+        """Say why an operator of the namespace has none; see `gpuops.register_no_gradient`."""
+        operator = self._resolve(op)
+        return self.own(register_no_gradient(operator, reason))
 
     def register_autocast(
         self, op: str | Operator | Callable[..., Any], device_type: str, cast_inputs: Any

@@ -18,7 +18,7 @@ from gpuops.errors import (
 from gpuops.library import Library
 from gpuops.lookup import set_kernel_enabled
 from gpuops.registry import Operator, Registration, as_operator, registry
-from gpuops.rules import register_autocast, register_vmap
+from gpuops.rules import register_autocast, register_no_gradient, register_vmap
 from gpuops.schema import MISSING, Parameter, Schema, check_default, parse_qualname
 from gpuops.schema_parser import parse_schema
 from gpuops.tags import Tag
@@ -81,6 +81,9 @@ class CustomOp(Protocol[P, R_co]):
         self, backward: F, /, *, setup_context: Callable[..., Any] | None = None
     ) -> F:
         """See `gpuops.register_autograd`; returns `backward`."""
+
+    def register_no_gradient(self, reason: str, /) -> Registration:
+        """See `gpuops.register_no_gradient`."""
 
     @overload
     def register_vmap(self, fn: None = None, /) -> Callable[[F], F]: ...
@@ -311,6 +314,7 @@ def _finish_call(operator: Operator, function: Callable[..., Any]) -> Callable[.
     call.register_kernel = methods.register_kernel
     call.register_fake = methods.register_fake
     call.register_autograd = methods.register_autograd
+    call.register_no_gradient = methods.register_no_gradient
     call.register_vmap = methods.register_vmap
     call.register_autocast = methods.register_autocast
     call.set_kernel_enabled = methods.set_kernel_enabled
@@ -340,6 +344,10 @@ class _Methods:
         """Register the gradient formula; returns `backward`, for use as a decorator."""
         register_autograd(self.operator, backward, setup_context=setup_context)
         return backward
+
+    def register_no_gradient(self, reason: str, /) -> Registration:
+        """Say why the operator has no gradient; see `gpuops.register_no_gradient`."""
+        return register_no_gradient(self.operator, reason)
 
     def register_autocast(self, device_type: str, cast_inputs: Any, /) -> Registration:
         """Register the dtype that arrays are cast to within `gpuops.autocast`."""

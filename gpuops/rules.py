@@ -1,15 +1,15 @@
-"""The rules of transforms that users register: how to batch, and what to cast to."""
+"""What users register for transforms: how to batch, what to cast to, why there is no gradient."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from gpuops import batching, casting
+from gpuops import batching, casting, formulas
 from gpuops.library import Library
 from gpuops.registry import Registration, as_operator
 
-__all__ = ["register_autocast", "register_vmap"]
+__all__ = ["register_autocast", "register_no_gradient", "register_vmap"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -101,3 +101,42 @@ def register_autocast(
     if lib is not None:
         return lib.register_autocast(operator, device_type, cast_inputs)
     return casting.register_autocast(operator, device_type, cast_inputs)
+
+
+def register_no_gradient(op: Any, reason: str, /, *, lib: Library | None = None) -> Registration:
+    """Say why an operator has no gradient, and is to have none.
+
+    Calls stay as they are. An error about the missing gradient gives the reason, and whoever checks
+    that each operator of a pack has a gradient knows that none was forgotten. A formula that is
+    registered later is used all the same.
+
+    Args:
+        op: the operator, or its name.
+        reason: a sentence for whoever asks for the gradient.
+        lib: the library that the registration lives in.
+
+    Returns:
+        A handle that undoes it.
+
+    Raises:
+        OperatorNotFoundError: there is no such operator.
+        UsageError: `reason` is no text, or an empty one.
+        RegistrationError: the operator has a gradient formula.
+
+    >>> import numpy as np, gpuops
+    >>> @gpuops.custom_op("demo_no_gradient::rank", mutates_args=())
+    ... def rank(x: gpuops.Array) -> gpuops.Array:
+    ...     return np.argsort(np.argsort(x)).astype(x.dtype)
+    >>> handle = gpuops.register_no_gradient(rank, "ranks are constant almost everywhere")
+    >>> gpuops.grad(lambda x: rank(x).sum())(np.ones(2))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    gpuops.errors.NoGradientError: demo_no_gradient::rank: no autograd formula was registered \
+for it, so there is no gradient with respect to 'x': ranks are constant almost \
+everywhere (stated at ...
+    >>> rank.undo()
+    """
+    operator = as_operator(op)
+    if lib is not None:
+        return lib.register_no_gradient(operator, reason)
+    return formulas.register_no_gradient(operator, reason)

@@ -83,7 +83,7 @@ not defined as mutable but was mutated ...
     >>> halve.undo()
     """
     operator = _operator(op)
-    chosen = _chosen(test_utils)
+    chosen = chosen_checks(test_utils)
     if (atol is None) != (rtol is None):
         raise ToleranceError("opcheck: give both atol and rtol, or neither of them")
     if isinstance(seed, bool) or not isinstance(seed, int):
@@ -144,7 +144,7 @@ def generate_repro(
     gpuops.opcheck(gpuops.ops.demo_repro.halve, (x,), test_utils="test_fake", seed=0)
     >>> halve.undo()
     """
-    (name,) = _chosen((test,))
+    (name,) = chosen_checks((test,))
     subject = Subject(*bound_sample(op, args, kwargs), seed=seed)
     return script(name, subject, save_data=save_path(name, subject, subject.values, save_data))
 
@@ -167,7 +167,12 @@ class OperatorExpected(UsageError, ValueError):
     """What was given to `opcheck` is no operator."""
 
 
-def _chosen(test_utils: Any) -> tuple[str, ...]:
+def chosen_checks(test_utils: Any) -> tuple[str, ...]:
+    """The names that a ``test_utils`` argument stands for.
+
+    Raises:
+        ToleranceError: there is no check of that name.
+    """
     if test_utils == "ALL":
         return CHECKS
     names = (test_utils,) if isinstance(test_utils, str) else tuple(test_utils)

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gpuops.formulas import AUTOGRAD
+from gpuops.formulas import AUTOGRAD, NO_GRADIENT
 from gpuops.opchecks.formula import FormulaFailed, Point
+from gpuops.opchecks.registration import check_between, check_call
 from gpuops.opchecks.report import leaves
 from gpuops.opchecks.subject import REFUSED, Subject, copied
 from gpuops.opchecks.variants import broadcast, cut, other_values, resized
+from gpuops.registry import registry
 from gpuops.transforms.providers import find_rule
 
 __all__ = ["check"]
@@ -36,6 +38,7 @@ def check(subject: Subject) -> None:
         Failure: the formula fails, or its values, shapes or structure are wrong.
     """
     operator = subject.operator
+    check_call(subject)
     if operator.schema.mutated:
         subject.leave_unchecked(
             "it writes to its arguments: there can be no gradient formula for that"
@@ -52,6 +55,7 @@ def check(subject: Subject) -> None:
             "finite floating-point outputs"
         )
         return
+    check_between(subject, entry, values)
     with warnings.catch_warnings():
         # Of NumPy's functions about empty arrays: what they compute is compared anyway.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -84,7 +88,10 @@ def _check_formula(subject: Subject, entry: Any, values: list[Any]) -> None:
 
 
 def _without_formula(subject: Subject) -> str:
-    """Whether a gradient is missing, as far as dtypes tell."""
+    """Whether a gradient is missing, as far as the author and the dtypes tell."""
+    stated = registry.rule(subject.operator, NO_GRADIENT)
+    if stated is not None:
+        return f"there is no gradient, as stated at {stated.location}: {stated.value}"
     result = subject.attempt(subject.values)
     floats = [a for a in subject.arrays(subject.values) if a.dtype.kind in "fc"]
     found = [] if result is REFUSED else leaves(subject.operator, result)

@@ -8,7 +8,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DTYPES", "EXTREMES", "KINKS", "LARGEST", "ORDINARY", "SPECIAL", "cast", "reshaped", "resized"]
+__all__ = [
+    "DTYPES",
+    "EXTREMES",
+    "KINKS",
+    "LARGEST",
+    "ORDINARY",
+    "SPECIAL",
+    "cast",
+    "reshaped",
+    "resized",
+]
 
 LARGEST = 1 << 14
 """How many elements the arrays of a drawn call have at most, together."""

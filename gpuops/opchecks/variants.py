@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuops.opchecks.draw_arrays import resized as resized_array
 from gpuops.opchecks.subject import REFUSED, Subject, copied
 
 __all__ = ["broadcast", "cut", "elements", "other_values", "resized"]
@@ -66,7 +67,7 @@ def resized(subject: Subject, values: Values, table: dict[int, int]) -> Values:
         shape = tuple(table.get(size, size) for size in array.shape)
         if shape == array.shape:
             return array
-        return np.resize(array, shape) if array.size else np.zeros(shape, array.dtype)
+        return resized_array(array, shape)
 
     return subject.map(copied(values), one)
 
@@ -98,8 +99,10 @@ def cut(subject: Subject, values: Values, limit: int) -> Values | None:
 def broadcast(subject: Subject, values: Values) -> Iterator[Values]:
     """Calls in which one array has an axis of size 1, or none, where the sample's is longer.
 
-    Whether the operator takes them, the operator says.
+    Those of which the outputs have the shapes that they have for the sample: what is otherwise
+    computed of such arrays by NumPy's rules, nobody may have meant.
     """
+    expected = _shapes(subject.attempt(values))
     for position, value in enumerate(values):
         if not isinstance(value, np.ndarray):
             continue
@@ -111,4 +114,11 @@ def broadcast(subject: Subject, values: Values) -> Iterator[Values]:
         for changed in changes:
             made = copied(values)
             made[position] = np.asarray(changed)
-            yield made
+            if _shapes(subject.attempt(made)) == expected:
+                yield made
+
+
+def _shapes(result: Any) -> Any:
+    if isinstance(result, (list, tuple)):
+        return [_shapes(item) for item in result]
+    return result is REFUSED, np.shape(result)

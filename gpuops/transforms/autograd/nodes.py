@@ -7,7 +7,8 @@ from typing import Any, NoReturn, TypeAlias
 
 from gpuops import versions
 from gpuops.errors import NoGradientError
-from gpuops.registry import Operator
+from gpuops.formulas import NO_GRADIENT
+from gpuops.registry import Operator, registry
 from gpuops.transforms.autograd.context import check_unchanged, raise_freed
 
 __all__ = ["Edge", "Leaf", "Meta", "Missing", "Node", "Pulled", "next_serial"]
@@ -113,9 +114,14 @@ def raise_missing(operator: Operator, inputs: list[Any]) -> NoReturn:
             "It writes to an argument or returns a view of one, and such operators can have none: "
             "differentiate a functional operator instead"
         )
+    stated = registry.rule(operator, NO_GRADIENT)
+    if stated is not None:
+        how = f": {stated.value} (stated at {stated.location})"
+    else:
+        how = f". {how}"
     raise NoGradientError(
         f"{operator.qualname}: no autograd formula was registered for it, so there is no gradient "
-        f"with respect to {', '.join(dict.fromkeys(names))}. {how}. "
+        f"with respect to {', '.join(dict.fromkeys(names))}{how}. "
         f"Declared as {operator.declaration}"
     )
 

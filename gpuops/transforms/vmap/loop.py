@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpuops.batching import VmapInfo
+from gpuops.conventions import returned_arguments
 from gpuops.devices import device_of
 from gpuops.errors import PerformanceWarning, VmapError, describe
 from gpuops.registry import Operator
+from gpuops.schema import Return
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.fake import FakeArray
 from gpuops.transforms.vmap.array import is_array
@@ -44,18 +46,29 @@ def _user_stacklevel() -> int:
     return level
 
 
-def loop(operator: Operator) -> Callable[..., Any]:
+def loop(operator: Operator, *, copies: bool = False) -> Callable[..., Any]:
     """The batching rule that calls an operator once per element and stacks the results.
 
     Elements are views of the batch, so that an operator that writes to an argument writes to the
     batch. With ``randomness="same"`` each call draws from a copy of the random state, and the state
     moves on as for one.
 
+    A declared view of an argument would be a view of nothing once it is stacked, so that only an
+    argument that is returned itself is one of the batch.
+
+    Args:
+        operator: what is called.
+        copies: whether what may be a view may be a copy as well.
+
     Raises (the returned function):
-        VmapError: the results differ in shape or kind from element to element, or there is no
-            element, and no fake kernel tells the shape of a result.
+        VmapError: the results differ in shape or kind from element to element; one is declared to
+            be a view of an argument; or there is no element, and no fake kernel tells the shape of
+            a result.
     """
     schema = operator.schema
+    # The caller puts the arguments in the place of what such an operator returns.
+    operator_returns_arguments = bool(returned_arguments(schema, operator.tags))
+    has_views = any(_is_view(operator, output) for output in schema.returns)
 
     def rule(info: VmapInfo, in_dims: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         batch = int(info.batch_size)
@@ -65,7 +78,7 @@ def loop(operator: Operator) -> Callable[..., Any]:
         if not batch:
             results = [_result_of_none(operator, moved, dims, len(args), list(kwargs))]
         else:
-            results = []
+            results, elements = [], []
             for index in range(batch):
                 values = [_element(x, dim, index) for x, dim in zip(moved, dims, strict=True)]
                 if same and index + 1 < batch:
@@ -73,8 +86,11 @@ def loop(operator: Operator) -> Callable[..., Any]:
                         x.copy() if p.type.base == "RNGState" and x is not None else x
                         for p, x in zip(schema.parameters, values, strict=True)
                     ]
+                elements.append(values)
                 named = dict(zip(kwargs, values[len(args) :], strict=True))
                 results.append(operator.call(*values[: len(args)], **named))
+            if has_views and not (copies or operator_returns_arguments):
+                return _with_arguments(operator, results, elements, moved, dims)
         return _stacked(operator, results, empty=not batch)
 
     return rule
@@ -126,6 +142,47 @@ def _stacked(operator: Operator, results: list[Any], *, empty: bool) -> tuple[An
         return _stack(operator, results, empty)
     pairs = [_stack(operator, list(items), empty) for items in zip(*results, strict=True)]
     return tuple(out for out, _ in pairs), tuple(dim for _, dim in pairs)
+
+
+def _with_arguments(
+    operator: Operator,
+    results: list[Any],
+    elements: list[list[Any]],
+    batches: list[Any],
+    dims: list[Any],
+) -> tuple[Any, Any]:
+    """The outputs of all elements; those that are an argument in each are the batch of that."""
+    returns = operator.schema.returns
+    rows = results if operator.schema.returns_tuple else [(result,) for result in results]
+    pairs: list[tuple[Any, Any]] = []
+    for output, *items in zip(returns, *rows, strict=True):
+        if not _is_view(operator, output):
+            pairs.append(_stack(operator, items, False))
+            continue
+        columns = zip(*elements, strict=True)
+        found = next((i for i, column in enumerate(columns) if _same(items, column)), None)
+        if found is None:
+            raise VmapError(
+                f"vmap: {operator.qualname} returns a view of an argument, by its schema, and has "
+                "no batching rule: its results for the elements of a batch, stacked, would be a "
+                f"copy. Register a rule that returns a view, with register_vmap("
+                f"{operator.qualname!r}, ...). Declared as {operator.declaration}"
+            )
+        pairs.append((batches[found], None if dims[found] is None else 0))
+    if not operator.schema.returns_tuple:
+        return pairs[0]
+    return tuple(out for out, _ in pairs), tuple(dim for _, dim in pairs)
+
+
+def _is_view(operator: Operator, output: Return) -> bool:
+    """Whether an output may share memory with an argument."""
+    sets = () if output.alias is None else output.alias.sets
+    parameters = operator.schema.array_parameters
+    return any(p.alias is not None and not set(sets).isdisjoint(p.alias.sets) for p in parameters)
+
+
+def _same(items: Sequence[Any], others: Sequence[Any]) -> bool:
+    return all(one is other for one, other in zip(items, others, strict=True))
 
 
 def _stack(operator: Operator, items: list[Any], empty: bool) -> tuple[Any, Any]:

@@ -25,7 +25,7 @@ rule(
 @rule("searchsorted")
 def searchsorted(operator: Operator) -> Rule:
     """For one sorted array and a batch to look up, all at once."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x1: Any, x2: Any, side: str, sorter: Any) -> Any:
         if in_dims[0] is None and in_dims[3] is None:
@@ -38,7 +38,7 @@ def searchsorted(operator: Operator) -> Rule:
 @rule("digitize", "interp", "isin")
 def looked_up(operator: Operator) -> Rule:
     """In one table, all at once."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x: Any, *rest: Any, **options: Any) -> Any:
         if all(dim is None for dim in in_dims[1:]):
@@ -51,7 +51,7 @@ def looked_up(operator: Operator) -> Rule:
 @rule("repeat_each")
 def repeat_each(operator: Operator) -> Rule:
     """With the same numbers of repetitions for all elements, all at once."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x: Any, repeats: Any, axis: int | None) -> Any:
         if in_dims[1] is not None:

@@ -117,7 +117,7 @@ def _batch_key(
 @rule("getitem")
 def getitem(operator: Operator) -> Rule:
     """A full slice for the batch axis; with batched index arrays, the number of each element."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(
         info: Any, in_dims: Sequence[Any], x: Any, layout: str, numbers: Any, arrays: Any
@@ -156,7 +156,7 @@ def _put_back(out: Any, places: _Places) -> Any:
 @rule("setitem")
 def setitem(operator: Operator) -> Rule:
     """Writes to what `getitem` picks."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(
         info: Any,
@@ -186,7 +186,7 @@ def setitem(operator: Operator) -> Rule:
 @rule("put_at")
 def put_at(operator: Operator) -> Rule:
     """Adds to what `getitem` picks of zeros, with a batch axis in front."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(
         info: Any,
@@ -267,7 +267,7 @@ def _value(value: Any, dim: Any, given: int, rank: int) -> Any:
 @rule("copyto")
 def copyto(operator: Operator) -> Rule:
     """The source gets the axes that it lacks."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], dst: Any, src: Any, casting: str) -> Any:
         dst = front(dst, in_dims[0])
@@ -316,7 +316,7 @@ def take(operator: Operator) -> Rule:
 @rule("take_along_axis")
 def take_along_axis(operator: Operator) -> Rule:
     """Numbers of their own for each element are what it is for."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x: Any, indices: Any, axis: Any) -> Any:
         if logical_ndim(indices, in_dims[1]) != (

@@ -21,7 +21,7 @@ __all__ = ["of_matrices", "solve", "with_tolerance"]
 )
 def of_matrices(operator: Operator) -> Rule:
     """The batch axis in front; elements of too few axes are refused by the operator itself."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x: Any, *rest: Any, **options: Any) -> Any:
         if len(x.shape) < 3:
@@ -35,7 +35,7 @@ def of_matrices(operator: Operator) -> Rule:
 @rule("linalg_matrix_rank", "linalg_pinv")
 def with_tolerance(operator: Operator) -> Rule:
     """A tolerance per matrix goes with the axes in front of the matrices."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x: Any, *rest: Any, **options: Any) -> Any:
         rtol = rest[0] if rest else options["rtol"]
@@ -54,7 +54,7 @@ def with_tolerance(operator: Operator) -> Rule:
 @rule("linalg_solve")
 def solve(operator: Operator) -> Rule:
     """Right sides that are vectors become the columns of one matrix, for one matrix."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x1: Any, x2: Any) -> Any:
         r1, r2 = (logical_ndim(x, dim) for x, dim in zip((x1, x2), in_dims, strict=True))

@@ -53,7 +53,7 @@ def broadcast_arrays(operator: Operator) -> Rule:
 @rule("reshape")
 def reshape(operator: Operator) -> Rule:
     """The batch axis in front; in the order "F" all axes are reversed on the way."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(
         info: Any, in_dims: Sequence[Any], x: Any, shape: Any, order: str = "C", **options: Any
@@ -136,7 +136,7 @@ def squeeze(operator: Operator) -> Rule:
 @rule("permute_dims", "transpose")
 def permute(operator: Operator) -> Rule:
     """The batch axis stays in front."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x: Any, axes: Any) -> Any:
         ndim = len(x.shape) - 1
@@ -208,7 +208,7 @@ def roll(operator: Operator) -> Rule:
 @rule("concat")
 def concat(operator: Operator) -> Rule:
     """Arrays that are the same for all elements are repeated."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], arrays: Any, axis: Any, **options: Any) -> Any:
         moved = [with_batch(x, d, info.batch_size) for x, d in zip(arrays, in_dims[0], strict=True)]
@@ -236,7 +236,7 @@ def stack(operator: Operator) -> Rule:
 @rule("meshgrid")
 def meshgrid(operator: Operator) -> Rule:
     """Each array along its axis of the grid."""
-    one_by_one = loop(operator)
+    one_by_one = loop(operator, copies=True)
 
     def batched(info: Any, in_dims: Sequence[Any], arrays: Any, *, indexing: str = "xy") -> Any:
         dims = in_dims[0]
@@ -289,7 +289,7 @@ def repeat(operator: Operator) -> Rule:
 @rule("pad")
 def pad(operator: Operator) -> Rule:
     """Nothing is put around the batch axis."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(
         info: Any, in_dims: Sequence[Any], x: Any, widths: Any, *rest: Any, **options: Any
@@ -307,7 +307,7 @@ def pad(operator: Operator) -> Rule:
 @rule("unstack")
 def unstack(operator: Operator) -> Rule:
     """The parts have the batch axis in front."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x: Any, axis: int) -> Any:
         if len(x.shape) < 2:
@@ -321,7 +321,7 @@ def unstack(operator: Operator) -> Rule:
 @rule("tril", "triu")
 def triangle(operator: Operator) -> Rule:
     """A vector is the row that a matrix consists of, as in NumPy."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x: Any, k: int) -> Any:
         if len(x.shape) < 3:

@@ -23,7 +23,7 @@ __all__ = ["dot", "einsum", "matmul", "matvec", "outer", "tensordot", "vecdot", 
 @rule("matmul")
 def matmul(operator: Operator) -> Rule:
     """A batch of vectors is a matrix, where the other operand is the same for all of them."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x1: Any, x2: Any) -> Any:
         d1, d2 = in_dims
@@ -61,7 +61,7 @@ def vecmat(operator: Operator) -> Rule:
 @rule("vecdot")
 def vecdot(operator: Operator) -> Rule:
     """The axis of the vectors is put last, where both operands have it."""
-    one_by_one, call = loop(operator), operator.call
+    one_by_one, call = loop(operator, copies=True), operator.call
 
     def batched(info: Any, in_dims: Sequence[Any], x1: Any, x2: Any, axis: int = -1) -> Any:
         in_dims = in_dims[:2]
@@ -127,7 +127,7 @@ def dot(operator: Operator) -> Rule:
 @rule("linalg_outer", "outer")
 def outer(operator: Operator) -> Rule:
     """Columns times rows."""
-    one_by_one = loop(operator)
+    one_by_one = loop(operator, copies=True)
     only_vectors = operator.name == "linalg_outer"
 
     def batched(info: Any, in_dims: Sequence[Any], x1: Any, x2: Any) -> Any:

@@ -102,7 +102,7 @@ def partition(operator: Operator) -> Rule:
 @rule("cumulative_prod", "cumulative_sum")
 def accumulated(operator: Operator) -> Rule:
     """Along an axis; elements of one axis need not name it."""
-    one_by_one, with_axis = loop(operator), along(operator)
+    one_by_one, with_axis = loop(operator, copies=True), along(operator)
 
     def batched(info: Any, in_dims: Sequence[Any], x: Any, axis: Any = None, **options: Any) -> Any:
         if axis is None and len(x.shape) != 2:

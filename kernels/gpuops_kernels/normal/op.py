@@ -104,5 +104,6 @@ def _batched(
     return normal([info.batch_size, *shape], rng, dtype=dtype, device=device), 0
 
 
+normal.register_no_gradient("its numbers depend on no array of floating-point numbers")
 normal.register_kernel("cpu", ".cpu:run")
 normal.register_kernel("cuda", ".cuda:run")

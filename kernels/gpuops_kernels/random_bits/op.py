@@ -68,5 +68,6 @@ def _batched(
     return random_bits([info.batch_size, *shape], rng, device=device), 0
 
 
+random_bits.register_no_gradient("its numbers are integers")
 random_bits.register_kernel("cpu", ".cpu:run")
 random_bits.register_kernel("cuda", ".cuda:run")

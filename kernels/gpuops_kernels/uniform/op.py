@@ -101,5 +101,6 @@ def _batched(
     return uniform([info.batch_size, *shape], rng, dtype=dtype, device=device), 0
 
 
+uniform.register_no_gradient("its numbers depend on no array of floating-point numbers")
 uniform.register_kernel("cpu", ".cpu:run")
 uniform.register_kernel("cuda", ".cuda:run")

@@ -1,11 +1,4 @@
-"""Fixtures for who writes kernels; pytest loads them wherever gpuops is installed.
-
-``cuda_device`` is where to test "cuda" kernels: a GPU where there is one, else the simulator::
-
-    def test_scale(cuda_device):
-        x = cuda_device.asarray(np.arange(8, dtype=np.float32))
-        np.testing.assert_allclose(cuda_device.get(scale(x, 2.0)), 2 * np.arange(8))
-"""
+"""Fixtures: where to test "cuda" kernels."""
 
 from __future__ import annotations
 
