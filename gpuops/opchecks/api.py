@@ -17,7 +17,7 @@ from gpuops.opchecks.search import find
 from gpuops.opchecks.subject import Subject, copied
 from gpuops.registry import Operator, as_operator
 
-__all__ = ["CHECKS", "generate_repro", "opcheck"]
+__all__ = ["CHECKS", "bound_sample", "generate_repro", "opcheck"]
 
 CHECKS: Final = (
     "test_schema",
@@ -86,6 +86,8 @@ not defined as mutable but was mutated ...
     chosen = chosen_checks(test_utils)
     if (atol is None) != (rtol is None):
         raise ToleranceError("opcheck: give both atol and rtol, or neither of them")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ArgumentError(f"opcheck: seed must be an int, got {describe(seed)}")
     subject = Subject(operator, _bound(operator, args, kwargs or {}), rtol, atol, seed)
     pool = Pool(subject)
     verdicts = Verdicts()
@@ -143,8 +145,7 @@ def generate_repro(
     >>> halve.undo()
     """
     (name,) = chosen_checks((test,))
-    operator = _operator(op)
-    subject = Subject(operator, _bound(operator, args, kwargs or {}), seed=seed)
+    subject = Subject(*bound_sample(op, args, kwargs), seed=seed)
     return script(name, subject, save_data=save_path(name, subject, subject.values, save_data))
 
 
@@ -181,6 +182,19 @@ def chosen_checks(test_utils: Any) -> tuple[str, ...]:
             f"got {unknown[0]!r}"
         )
     return names
+
+
+def bound_sample(
+    op: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None
+) -> tuple[Operator, list[Any]]:
+    """An operator and copies of a call's arguments, in schema order.
+
+    Raises:
+        UsageError, OverloadError: `op` is no operator, or several.
+        ArgumentError: the arguments do not fit the schema.
+    """
+    operator = _operator(op)
+    return operator, _bound(operator, args, kwargs or {})
 
 
 def _bound(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
