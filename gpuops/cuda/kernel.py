@@ -219,6 +219,7 @@ class Kernel:
         from gpuops.cuda.simulation import simulate  # a GPU host has no use for it
 
         checked = self.signature.check_arguments(args, simulated.SimulatedArray)
+        simulated.check_one_device(self.name, args)
         note = simulated.state.on_launch
         if note is not None:
             arrays = [

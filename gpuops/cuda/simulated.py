@@ -11,26 +11,48 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from gpuops.devices import ArrayKind, Device, register_array_kind, simulated_kind
-from gpuops.errors import DeviceError, describe
+from gpuops.errors import ArgumentError, DeviceError, describe
 from gpuops.memory import byte_range
 
 __all__ = [
     "NAMESPACE",
     "SimulatedArray",
     "SimulatedNamespace",
+    "check_one_device",
     "concerns",
+    "devices",
     "on_device",
     "simulator",
     "state",
 ]
 
-DEVICE = Device("cuda:0")
+_DEVICES = (Device("cuda:0"),)
+
+# The current device, and those that there are, in this thread or task.
+_current: ContextVar[int] = ContextVar("gpuops_simulated_current", default=0)
+_devices: ContextVar[tuple[Device, ...]] = ContextVar("gpuops_simulated_devices", default=_DEVICES)
+
+
+def devices() -> tuple[Device, ...]:
+    """The simulated devices of this context."""
+    return _devices.get()
+
+
+@contextmanager
+def _using(index: int) -> Iterator[None]:
+    """Let a device be the current one: what is made lies there."""
+    token = _current.set(index)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 class _Allocation:
@@ -63,8 +85,11 @@ which is on the host. Move it with gpuops.asarray(x, device='cuda')
 
     # None for memory that was filled when it was made.
     _allocation: _Allocation | None
+    _index: int
 
     def __array_finalize__(self, of: Any) -> None:
+        index = getattr(of, "_index", None)
+        self._index = _current.get() if index is None else index
         # Of views; what is made from another array in any other way lies elsewhere.
         allocation = getattr(of, "_allocation", None)
         if allocation is not None:
@@ -108,8 +133,8 @@ which is on the host. Move it with gpuops.asarray(x, device='cuda')
 
     @property
     def device(self) -> Device:  # type: ignore[override]  # NumPy's says "cpu"
-        """Where it is: ``cuda:0``."""
-        return DEVICE
+        """Where it is: ``cuda:0``, or another one of the simulator's."""
+        return Device("cuda", self._index)
 
     def get(self) -> np.ndarray:
         """A copy on the host."""
@@ -120,11 +145,14 @@ which is on the host. Move it with gpuops.asarray(x, device='cuda')
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         name = f"numpy.{ufunc.__name__}"
-        return on_device(getattr(ufunc, method)(*_unwrap(name, inputs), **_unwrap(name, kwargs)))
+        with _using(_common(name, (inputs, kwargs))):
+            found = getattr(ufunc, method)(*_unwrap(name, inputs), **_unwrap(name, kwargs))
+            return on_device(found)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = f"numpy.{func.__name__}"
-        return on_device(func(*_unwrap(name, args), **_unwrap(name, kwargs)))
+        with _using(_common(name, (args, kwargs))):
+            return on_device(func(*_unwrap(name, args), **_unwrap(name, kwargs)))
 
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
@@ -147,6 +175,29 @@ def on_device(value: Any) -> Any:
     return value
 
 
+def _common(name: str, values: Any) -> int:
+    """The index of the device that the arrays among a call's arguments are on.
+
+    Raises:
+        DeviceError: they are on several.
+    """
+    found = sorted(set(_indices(values)))
+    if len(found) > 1:
+        places = " and ".join(f"cuda:{index}" for index in found)
+        raise DeviceError(f"{name}: the arrays are on several devices, {places}")
+    return found[0] if found else _current.get()
+
+
+def _indices(value: Any) -> Iterator[int]:
+    if isinstance(value, SimulatedArray):
+        yield value._index
+    elif isinstance(value, dict):
+        yield from _indices(tuple(value.values()))
+    elif type(value) in (tuple, list):
+        for item in value:
+            yield from _indices(item)
+
+
 def _unwrap(name: str, value: Any) -> Any:
     """The host's views of the arrays in a call's arguments.
 
@@ -157,7 +208,8 @@ def _unwrap(name: str, value: Any) -> Any:
         return value.view(np.ndarray)
     if isinstance(value, np.ndarray) and value.ndim:
         raise DeviceError(
-            f"{name}: expected arrays on {DEVICE}, got {describe(value)}, which is on the host. "
+            f"{name}: expected arrays on cuda:{_current.get()}, got {describe(value)}, which is on "
+            "the host. "
             "Move it with gpuops.asarray(x, device='cuda')"
         )
     if isinstance(value, dict):
@@ -202,7 +254,8 @@ class SimulatedNamespace:
                 made._allocation = _Allocation(*byte_range(made))
                 return made
             if not from_host:
-                return on_device(function(*_unwrap(full, args), **_unwrap(full, kwargs)))
+                with _using(_common(full, (args, kwargs))):
+                    return on_device(function(*_unwrap(full, args), **_unwrap(full, kwargs)))
             if args and isinstance(args[0], SimulatedArray):
                 args = (args[0].view(np.ndarray), *args[1:])
             elif args and isinstance(args[0], np.ndarray):
@@ -230,6 +283,21 @@ class _State:
 state = _State()
 
 
+def check_one_device(name: str, args: Sequence[Any]) -> None:
+    """Check that a launch's arrays are on one device, as a GPU's launch needs them.
+
+    Raises:
+        DeviceError: they are on several.
+    """
+    places = {at: arg._index for at, arg in enumerate(args) if isinstance(arg, SimulatedArray)}
+    if len(set(places.values())) > 1:
+        listed = ", ".join(f"argument {at} on device {device}" for at, device in places.items())
+        raise DeviceError(
+            f"Kernel {name!r}: the arrays are on several devices: {listed}. Pass "
+            "cuda.pointer(array) for memory of another device that this one can reach"
+        )
+
+
 def concerns(args: Sequence[Any]) -> bool:
     """Whether a launch with these arguments runs in the simulator.
 
@@ -243,22 +311,28 @@ def concerns(args: Sequence[Any]) -> bool:
 _KIND = ArrayKind(
     SimulatedArray,
     "cuda",
-    device_of=lambda array: DEVICE,
-    guard=lambda device: nullcontext(),
-    current=lambda: 0,
-    single_device=True,
+    device_of=lambda array: Device("cuda", array._index),
+    guard=lambda device: nullcontext() if device.index is None else _using(device.index),
+    current=_current.get,
+    single_device=False,
 )
 register_array_kind(_KIND)
 
 
 @contextmanager
-def simulator() -> Iterator[None]:
+def simulator(devices: int = 1) -> Iterator[None]:
     """Let device "cuda" be simulated in a ``with`` block, in this thread or task.
+
+    Args:
+        devices: how many there are.
 
     In it, ``gpuops.asarray(x, device="cuda")`` gives a `SimulatedArray`. An operator called with
     one runs its "cuda" kernel: dispatch, host code, launch geometry and kernel are those of a GPU,
-    and the kernel's instructions run in `gpuops.cuda.simulate` with all of its checks. There is
-    one simulated device, ``cuda:0``.
+    and the kernel's instructions run in `gpuops.cuda.simulate` with all of its checks. The devices
+    are ``cuda:0``, the current one, and so on; arrays of several do not go together.
+
+    Raises:
+        ArgumentError: `devices` is no int above 0.
 
     >>> import numpy as np, gpuops
     >>> with gpuops.cuda.simulator():
@@ -266,9 +340,16 @@ def simulator() -> Iterator[None]:
     >>> type(x).__name__
     'SimulatedArray'
     """
+    if type(devices) is not int or devices < 1:
+        raise ArgumentError(f"simulator: devices must be an int above 0, got {describe(devices)}")
     state.used = True
-    token = simulated_kind.set(_KIND)
+    tokens = (
+        (simulated_kind, simulated_kind.set(_KIND)),
+        (_devices, _devices.set(tuple(Device("cuda", index) for index in range(devices)))),
+        (_current, _current.set(0)),
+    )
     try:
         yield
     finally:
-        simulated_kind.reset(token)
+        for variable, token in tokens:
+            variable.reset(token)  # type: ignore[arg-type]  # each with its own

@@ -90,11 +90,22 @@ def _move(x: Any, here: Device, wanted: Device) -> Any:
         return x.get()
     xp = namespace(wanted)
     if simulated_kind.get() is not None:
-        if wanted.index not in (None, 0):
-            raise DeviceError(f"asarray: there is no {wanted}; the simulator has cuda:0 only")
-        return xp.asarray(x.get() if here.type == "cuda" else x)
+        return _to_simulated(x.get() if here.type == "cuda" else x, wanted)
     kind = kind_for("cuda")
     assert kind is not None  # CuPy is loaded
     current = importlib.import_module("cupy").cuda.runtime.getDevice()
     with kind.guard(wanted if wanted.index is not None else Device("cuda", current)):
         return xp.asarray(x)
+
+
+def _to_simulated(x: np.ndarray, wanted: Device) -> Any:
+    from gpuops.cuda.simulated import NAMESPACE, devices
+
+    there = devices()
+    if wanted.index is not None and wanted not in there:
+        which = f"{there[0]} only" if len(there) == 1 else f"{there[0]} to {there[-1]}"
+        raise DeviceError(f"asarray: there is no {wanted}; the simulator has {which}")
+    kind = simulated_kind.get()
+    assert kind is not None
+    with kind.guard(wanted):
+        return NAMESPACE.asarray(x)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final
 
 from gpuops.convert import Arguments
 from gpuops.errors import ArgumentError, GpuopsError, UsageError, describe
-from gpuops.opchecks.report import OpCheckError
+from gpuops.opchecks.explain import explained
+from gpuops.opchecks.inputs import Pool
+from gpuops.opchecks.preserve import preserved
+from gpuops.opchecks.report import OpCheckError, Verdicts
+from gpuops.opchecks.search import find
 from gpuops.opchecks.subject import Subject, copied
 from gpuops.registry import Operator, as_operator
 
@@ -26,8 +31,6 @@ CHECKS: Final = (
 )
 """The checks, in the order in which they run."""
 
-Verdict = Literal["SUCCESS"] | Exception
-
 
 def opcheck(
     op: Any,
@@ -39,7 +42,8 @@ def opcheck(
     atol: float | None = None,
     rtol: float | None = None,
     seed: int = 0,
-) -> dict[str, Verdict]:
+    save_data: bool | str | Path = False,
+) -> Verdicts:
     """Check what is registered for an operator, on a sample call and on inputs made from it.
 
     Args:
@@ -51,9 +55,13 @@ def opcheck(
         atol: what values may differ by, instead of what fits their dtype; with `rtol` only.
         rtol: likewise, per unit of the expected value.
         seed: for what is drawn: the same seed draws the same inputs.
+        save_data: for the script in a failure's message, which has the arrays written out, as far
+            as they are small: the .npz file to load them from, or True for a file in the directory
+            for temporary files.
 
     Returns:
-        For each check, ``"SUCCESS"`` or the exception that says what is wrong.
+        For each check, ``"SUCCESS"`` or the exception that says what is wrong: a dict, whose
+        attribute ``unchecked`` says for each check what it did not look at, and why.
 
     Raises:
         OpCheckError: a check failed; the message has its name, and what is wrong.
@@ -78,17 +86,23 @@ not defined as mutable but was mutated ...
     if (atol is None) != (rtol is None):
         raise ToleranceError("opcheck: give both atol and rtol, or neither of them")
     subject = Subject(operator, _bound(operator, args, kwargs or {}), rtol, atol, seed)
-    verdicts: dict[str, Verdict] = {}
+    pool = Pool(subject)
+    verdicts = Verdicts()
     for name in chosen:
-        module = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}")
-        try:
-            module.check(subject)
-        except Exception as error:
-            if raise_exception:
-                raise OpCheckError(f"{name} failed: {error}") from error
-            verdicts[name] = error
-        else:
-            verdicts[name] = "SUCCESS"
+        check = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}").check
+        subject.unchecked.clear()
+        with preserved(seed):
+            found = find(name, check, subject, pool)
+            error = None
+            if found is not None:
+                error = explained(name, check, found, subject, save_data)
+        if error is not None and raise_exception:
+            failed = OpCheckError(f"{name} failed: {error}")
+            failed.case, failed.script = (getattr(error, key, None) for key in ("case", "script"))
+            raise failed from error
+        verdicts[name] = "SUCCESS" if error is None else error
+        if subject.unchecked:
+            verdicts.unchecked[name] = tuple(subject.unchecked)
     return verdicts
 
 

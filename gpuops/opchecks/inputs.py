@@ -1,90 +1,241 @@
-"""Further inputs, made from the sample: other sizes, ranks and values.
+"""Further inputs, made from the sample: other sizes, ranks, dtypes, elements, layouts, scalars.
 
-They are drawn with NumPy only, from a seed, so that the checks need nothing that an installation
-does not have. Whether the operator accepts one, the operator says.
+First each change by itself, the categories in turns, so that a check that looks at a few inputs
+sees a few of every kind; then combinations. Which ones the operator accepts, the operator says.
+They are drawn from a seed with NumPy alone: the same in every process, and with nothing that an
+installation does not have. `gpuops.opchecks.strategies` draws them with Hypothesis.
 """
 
 from __future__ import annotations
 
-import math
+import itertools
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import numpy as np
 
 from gpuops.errors import AliasError, MutationError, ReturnError
-from gpuops.opchecks.subject import Subject, copied
+from gpuops.opchecks.draw_arrays import LARGEST
+from gpuops.opchecks.draw_edit import Edit, Values, arrays_of
+from gpuops.opchecks.draw_menu import menu
+from gpuops.opchecks.draw_shapes import fits_signature, size_edits
+from gpuops.opchecks.subject import REFUSED, Subject, copied
 
-__all__ = ["accepted", "drawn"]
+__all__ = ["Draw", "Pool", "accepted", "combination", "drawn", "key_of", "small_sample"]
 
-# How a size that occurs in the sample's shapes changes. Sizes that are equal stay equal, so that
-# what has to fit goes on fitting.
-_RESIZED: tuple[Callable[[int, int], int], ...] = (
-    lambda size, rank: size + 1,
-    lambda size, rank: 2 * size + rank,
-    lambda size, rank: size + rank if size > 1 else size,
-    lambda size, rank: 1,
-    lambda size, rank: 0,
-)
-_LARGEST = 1 << 16
+_SINGLE = 180
+_COMBINED = 40
+# An operator that takes long is called with fewer inputs.
+_SECONDS = 1.0
 
-
-def drawn(subject: Subject) -> Iterator[list[Any]]:
-    """The sample, then variants of it; each is made anew and may be written to."""
-    yield copied(subject.values)
-    random = np.random.default_rng(subject.seed)
-    sizes = sorted({n for array in subject.arrays(subject.values) for n in array.shape})
-    yield subject.map(subject.values, lambda parameter, array: _random(array, array.shape, random))
-    for change in _RESIZED:
-        table = {size: change(size, rank) for rank, size in enumerate(sizes)}
-        yield from _reshaped(subject, lambda shape, t=table: tuple(t[n] for n in shape))  # type: ignore[misc]
-    for size in sizes:
-        yield from _reshaped(
-            subject,
-            lambda shape, s=size: tuple(n + 2 if n == s else n for n in shape),  # type: ignore[misc]
-        )
-    yield from _reshaped(subject, lambda shape: (2, *shape))
-    yield from _reshaped(subject, lambda shape: shape[1:])
+# Errors that are an accident of the kernel, and no refusal that a caller could read, where the
+# input differs from the sample in nothing that an operator may be particular about.
+_ACCIDENTS = (ArithmeticError, AttributeError, NameError, RecursionError, SystemError)
+_HARMLESS = frozenset({"sizes", "values", "kinks", "special", "layout", "optional"})
 
 
-def _reshaped(
-    subject: Subject, change: Callable[[tuple[int, ...]], tuple[int, ...]]
-) -> Iterator[list[Any]]:
-    def one(parameter: Any, array: Any) -> Any:
-        return np.resize(array, change(array.shape)) if array.size else array.copy()
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One input that was made from the sample.
 
-    shapes = [change(array.shape) for array in subject.arrays(subject.values)]
-    if sum(math.prod(shape) for shape in shapes) <= _LARGEST:
-        yield subject.map(copied(subject.values), one)
+    Attributes:
+        name: the edits that made it.
+        tags: what they touch; see `gpuops.opchecks.draw_edit.Edit`.
+        values: the arguments in schema order; never handed to a kernel.
+    """
 
-
-def _random(array: Any, shape: tuple[int, ...], random: np.random.Generator) -> Any:
-    """Floats of both signs; what may be an index or a mask only changes places."""
-    if array.dtype.kind == "f":
-        return random.standard_normal(shape).astype(array.dtype)
-    if array.dtype.kind == "c":
-        parts = random.standard_normal((2, *shape))
-        return (parts[0] + 1j * parts[1]).astype(array.dtype)
-    return random.permutation(array.reshape(-1)).reshape(shape)
+    name: str
+    tags: frozenset[str]
+    values: Values
 
 
-def accepted(subject: Subject) -> Iterator[tuple[list[Any], list[Any], Any]]:
-    """Those of `drawn` that the operator computes: the arguments before, after, and the result.
+def drawn(subject: Subject) -> Iterator[Draw]:
+    """What is made from the sample, without the sample itself; no two are alike."""
+    base = small_sample(subject)
+    if base is None:
+        return
+    seen = {key_of(subject.values)}
+    for draw in _all(subject, base):
+        key = key_of(draw.values)
+        # What a signature excludes, a kernel may still compute; it is nothing to hold a fake to.
+        if key not in seen and fits_signature(subject, draw.values):
+            seen.add(key)
+            yield draw
+
+
+def small_sample(subject: Subject) -> Values | None:
+    """The sample, or if it is large one of its kind that is small; None if none is accepted."""
+    if _elements(subject.values) <= LARGEST // 4:
+        return subject.values
+    for edit in size_edits(subject, subject.values):
+        made = edit.apply(subject.values)
+        if made is None or not 0 < _elements(made) <= LARGEST // 4:
+            continue
+        if subject.attempt(made) is not REFUSED:
+            return made
+    return None
+
+
+def _elements(values: Values) -> int:
+    return int(sum(array.size for array in arrays_of(values)))
+
+
+def _all(subject: Subject, base: Values) -> Iterator[Draw]:
+    edits = menu(subject, base)
+    turns = itertools.zip_longest(*edits.values())
+    singles = (edit for turn in turns for edit in turn if edit is not None)
+    for edit in itertools.islice(singles, _SINGLE):
+        if (draw := apply((edit,), base)) is not None:
+            yield draw
+    for pair in _pairs(edits):
+        if (draw := apply(pair, base)) is not None:
+            yield draw
+    random = np.random.default_rng(abs(subject.seed))
+    for _ in range(_COMBINED):
+        draw = combination(edits, base, lambda number: int(random.integers(number)))
+        if draw is not None:
+            yield draw
+
+
+def _pairs(edits: dict[str, list[Edit]]) -> Iterator[tuple[Edit, ...]]:
+    """Two edits at once: the first ones of every two categories, and layouts that need axes."""
+    for one, other in itertools.combinations(edits.values(), 2):
+        yield from itertools.product(one[:2], other[:2])
+    ranks = [edit for edit in edits["ranks"] if edit.name in ("rank 2", "rank 3")]
+    yield from itertools.product(ranks, edits["layouts"])
+
+
+def apply(edits: tuple[Edit, ...], base: Values) -> Draw | None:
+    """What the edits make of a sample, one after the other; None if none of them applies."""
+    values, done = base, []
+    for edit in edits:
+        made = edit.apply(values)
+        if made is not None:
+            values = made
+            done.append(edit)
+    if not done:
+        return None
+    tags = frozenset().union(*(edit.tags for edit in done))
+    return Draw(", ".join(edit.name for edit in done), tags, values)
+
+
+def combination(
+    edits: dict[str, list[Edit]], base: Values, choose: Callable[[int], int]
+) -> Draw | None:
+    """Two or three edits of different categories; ``choose(n)`` gives one of ``range(n)``."""
+    categories = [name for name, listed in edits.items() if listed]
+    if len(categories) < 2:
+        return None
+    left = list(range(len(categories)))
+    for _ in range(len(left) - min(2 + choose(2), len(left))):
+        left.pop(choose(len(left)))
+    chosen = [edits[categories[i]] for i in left]
+    return apply(tuple(listed[choose(len(listed))] for listed in chosen), base)
+
+
+def key_of(values: Values) -> Any:
+    """What calls with equal arguments, laid out alike, have in common."""
+
+    def one(value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(one(item) for item in value)
+        if isinstance(value, np.ndarray):
+            flags = value.flags.writeable, value.flags.aligned
+            return value.shape, value.dtype.str, value.strides, flags, value.tobytes()
+        return type(value), repr(value)
+
+    return tuple(one(value) for value in values)
+
+
+class Pool:
+    """What is drawn for an operator: made once, and asked once whether it is accepted.
+
+    The checks share it.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._source: Iterator[Draw] | None = None
+        self._drawn: list[Draw] = []
+        self._accepted: dict[int, bool] = {}
+
+    def draws(self) -> Iterator[Draw]:
+        """All that is drawn, as far as the time lasts."""
+        end = time.perf_counter() + _SECONDS
+        for number in itertools.count():
+            if self._source is None:
+                self._source = drawn(self._subject)
+            if number == len(self._drawn):
+                made = next(self._source, None)
+                if made is None:
+                    return
+                self._drawn.append(made)
+            yield self._drawn[number]
+            if time.perf_counter() > end:
+                return
+
+    def accepted(self) -> Iterator[Draw]:
+        """Those that the operator computes."""
+        for number, draw in enumerate(self.draws()):
+            if number not in self._accepted:
+                self._accepted[number] = self._subject.attempt(draw.values) is not REFUSED
+            if self._accepted[number]:
+                yield draw
+
+
+def accepted(subject: Subject) -> Iterator[tuple[Values, Values, Any]]:
+    """The inputs that the operator computes: the arguments before, after, and the result.
+
+    The first one is the sample; `Subject.further` has the others.
 
     Raises:
-        Failure: the operator does not even take its sample.
+        Failure: the operator does not even take its sample, or an input fails by accident.
     """
-    for number, values in enumerate(drawn(subject)):
-        before = copied(values)
+    before = copied(subject.values)
+    try:
+        values, result = _called(subject, before)
+    except (AliasError, MutationError, ReturnError):
+        raise  # debug mode found something: that is no refusal
+    except Exception as error:
+        _refuse(subject, before, error)
+    yield before, values, result
+    for draw in subject.further:
+        before = copied(draw.values)
         try:
-            with np.errstate(all="ignore"):
-                result = subject.call(values)
-        except (AliasError, MutationError, ReturnError):
-            raise  # debug mode found something: that is no refusal
-        except Exception as error:
-            if number == 0:
-                raise subject.fail(
-                    f"the sample fails with {type(error).__name__}: {error}"
-                ) from error
+            values, result = _called(subject, before)
+        except (AliasError, MutationError):
+            raise
+        except ReturnError as error:
+            if not _scalar_for_array(draw, error):
+                raise
+        except _ACCIDENTS as error:
+            if draw.tags <= _HARMLESS:
+                _refuse(subject, before, error)
+        except Exception:
             continue
-        yield before, values, result
+        else:
+            yield before, values, result
+
+
+def _scalar_for_array(draw: Draw, error: ReturnError) -> bool:
+    """Whether NumPy made a scalar of a 0-d array: the error says so, and so refuses 0-d arrays."""
+    arrays = arrays_of(draw.values)
+    return "numpy.asarray" in str(error) and not any(array.ndim for array in arrays)
+
+
+def _refuse(subject: Subject, values: Values, error: Exception) -> NoReturn:
+    """One place for both kinds of call, so that they are seen to fail alike."""
+    raise subject.fail(
+        f"a call that the operator should take fails with {type(error).__name__}: {error}. It is "
+        "the sample, or made from it by a change of sizes, elements or layout alone",
+        values,
+    ) from error
+
+
+def _called(subject: Subject, before: Values) -> tuple[Values, Any]:
+    subject.trail[:] = [before]
+    values = copied(before)
+    with np.errstate(all="ignore"):
+        return values, subject.call(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from gpuops.devices import array_kind
 from gpuops.errors import GpuopsError, describe
 from gpuops.registry import Operator
 
-__all__ = ["Failure", "OpCheckError", "difference", "host", "leaves", "summary"]
+__all__ = ["Failure", "OpCheckError", "Verdicts", "difference", "host", "leaves", "summary"]
 
 # (rtol, atol) where none are given: a few roundings of the result's own precision.
 _TOLERANCES = {
@@ -23,11 +24,33 @@ _TOLERANCES = {
 
 
 class OpCheckError(GpuopsError, AssertionError):
-    """A check of `gpuops.opcheck` failed; the cause has the details."""
+    """A check of `gpuops.opcheck` failed; the cause has the details.
+
+    Attributes:
+        case: the smallest call that shows it, in one line; None where there is none to show.
+        script: the source of a script that reproduces it; likewise.
+    """
+
+    case: str | None = None
+    script: str | None = None
 
 
 class Failure(OpCheckError):
     """What one check found wrong."""
+
+
+class Verdicts(dict[str, Any]):
+    """What `gpuops.opcheck` returns: for each check ``"SUCCESS"`` or an exception.
+
+    Attributes:
+        unchecked: for each check that left something out, what and why. A check that does not
+            apply at all, such as that of a gradient which nobody registered, is a success, and
+            says so here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unchecked: dict[str, tuple[str, ...]] = {}
 
 
 def summary(operator: Operator, values: list[Any]) -> str:
@@ -72,12 +95,18 @@ def host(value: Any) -> Any:
 
 
 def difference(
-    expected: Any, got: Any, *, rtol: float | None = None, atol: float | None = None
+    expected: Any,
+    got: Any,
+    *,
+    rtol: float | None = None,
+    atol: float | None = None,
+    inputs: Iterable[Any] = (),
 ) -> str | None:
     """How two values differ, or None where they are equal within the tolerance.
 
-    NaN equals NaN. Without tolerances, those of the coarser dtype are taken; whole numbers and
-    bools have to be equal. ``rtol=0, atol=0`` asks for equal values.
+    NaN equals NaN. Without tolerances, those of the coarsest floating-point dtype are taken, of the
+    values and of the arrays that they were computed from; whole numbers and bools have to be equal.
+    ``rtol=0, atol=0`` asks for equal values.
 
     >>> import numpy as np
     >>> difference(np.array([1, 2]), np.array([1, 3]))
@@ -88,16 +117,18 @@ def difference(
         if type(expected) is not type(got):
             return f"expected {expected!r}, got {got!r}"
         if isinstance(expected, (float, complex)):
-            return difference(np.array(expected), np.array(got), rtol=rtol, atol=atol)
+            return difference(
+                np.array(expected), np.array(got), rtol=rtol, atol=atol, inputs=inputs
+            )
         return None if bool(expected == got) else f"expected {expected!r}, got {got!r}"
     if expected.shape != got.shape or expected.dtype != got.dtype:
         return f"expected {describe(expected)}, got {describe(got)}"
     if expected.dtype.kind not in "fc":
         same = np.asarray(expected == got)
     else:
-        default = _TOLERANCES.get(expected.dtype.name, (1e-9, 1e-10))
         if rtol is None or atol is None:
-            rtol, atol = default
+            dtypes = [expected.dtype, *(x.dtype for x in inputs if x.dtype.kind in "fc")]
+            rtol, atol = max(_TOLERANCES.get(dtype.name, (1e-9, 1e-10)) for dtype in dtypes)
         with np.errstate(all="ignore"):
             same = np.isclose(got, expected, rtol=rtol, atol=atol, equal_nan=True)
     if same.all():

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from gpuops.convert import Arguments
 from gpuops.debug import debug
-from gpuops.devices import array_kind
-from gpuops.memory import byte_range, owner
-from gpuops.opchecks.report import Failure, summary
+from gpuops.opchecks.copies import copied
+from gpuops.opchecks.report import Failure, difference, summary
 from gpuops.registry import Operator
 
-__all__ = ["REFUSALS", "Subject", "copied"]
+__all__ = ["REFUSALS", "REFUSED", "Subject", "copied"]
 
 # With these an operator may refuse an input that it cannot take. Others (an IndexError out of the
 # middle of a kernel, a MemoryError) are not meant for the caller.
 REFUSALS = (ValueError, TypeError, NotImplementedError, IndexError)
+
+REFUSED: Any = object()
+"""What `Subject.attempt` gives where the operator does not take the arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,13 @@ class Subject:
         rtol: the relative tolerance for values, or None for that of the dtype.
         atol: likewise the absolute one.
         seed: for what is drawn.
+        unchecked: what the running check left out, and why.
+        further: what else the running check may call the operator with, for a check that has to
+            see several inputs; the others are run once for each.
+        trail: the last input that the operator was called with, for the report of a failure.
+        is_drawn: whether the values are no sample but made from one, one of many: a check then
+            keeps to them, and does not vary them itself.
+        lenient: what a fake need not get right for this input: "strides", "dtype".
     """
 
     operator: Operator
@@ -40,6 +48,44 @@ class Subject:
     rtol: float | None = None
     atol: float | None = None
     seed: int = 0
+    unchecked: list[str] = field(default_factory=list)
+    further: Iterable[Any] = ()
+    trail: list[Any] = field(default_factory=list)
+    is_drawn: bool = False
+    lenient: frozenset[str] = frozenset()
+
+    def with_further(self, draws: Iterable[Any]) -> Subject:
+        """The same, for a check that has to see several inputs."""
+        return replace(self, further=draws)
+
+    def alone(self, values: list[Any]) -> Subject:
+        """The operator with other values, checked as these are, and no further ones."""
+        return replace(self, values=values, unchecked=[], further=(), trail=[])
+
+    def at(self, values: list[Any], *, lenient: frozenset[str] = frozenset()) -> Subject:
+        """The operator with another call of it, alone."""
+        return replace(
+            self,
+            values=values,
+            unchecked=[],
+            further=(),
+            trail=[],
+            is_drawn=True,
+            lenient=lenient,
+        )
+
+    def leave_unchecked(self, why: str) -> None:
+        """Note that the check does not look at something, so that a pass says so."""
+        if why not in self.unchecked:
+            self.unchecked.append(why)
+
+    def attempt(self, values: list[Any]) -> Any:
+        """What the operator gives for copies of values, or `REFUSED` if it does not take them."""
+        try:
+            with np.errstate(all="ignore"):
+                return self.call(copied(values))
+        except Exception:
+            return REFUSED
 
     def call(self, values: list[Any]) -> Any:
         """Call the operator with values in schema order."""
@@ -69,6 +115,14 @@ class Subject:
         pairs = zip(self.operator.schema.parameters, values, strict=True)
         return [one(parameter, value) for parameter, value in pairs]
 
+    def difference(self, expected: Any, got: Any, values: list[Any] | None = None) -> str | None:
+        """How two results of a call with values differ, or None.
+
+        See `gpuops.opchecks.report.difference`; the values are the sample's if not given.
+        """
+        arrays = self.arrays(self.values if values is None else values)
+        return difference(expected, got, rtol=self.rtol, atol=self.atol, inputs=arrays)
+
     def fail(self, problem: str, values: list[Any] | None = None) -> Failure:
         """The error that says what is wrong, with the call and the registration."""
         shown = summary(self.operator, self.values if values is None else values)
@@ -76,57 +130,3 @@ class Subject:
             f"{self.operator.qualname}: {problem}. The call: {shown}. "
             f"Declared as {self.operator.declaration}"
         )
-
-
-def copied(values: list[Any]) -> list[Any]:
-    """Copies of values that lie in memory as the originals do: strides, alignment, overlaps.
-
-    Opaque objects are copied deeply where they can be.
-    """
-    memory: dict[int, tuple[Any, int]] = {}
-
-    def one(value: Any) -> Any:
-        if isinstance(value, list):
-            return [one(item) for item in value]
-        if type(value) is np.ndarray:
-            return _copied_array(value, memory)
-        if array_kind(type(value)) is not None:
-            return value.copy()
-        try:
-            return copy.deepcopy(value)
-        except (TypeError, AttributeError, NotImplementedError, RuntimeError):
-            return value
-
-    return [one(value) for value in values]
-
-
-def _copied_array(array: Any, memory: dict[int, tuple[Any, int]]) -> Any:
-    if array.dtype.hasobject or array.dtype.kind in "mM":
-        return array.copy(order="K")
-    whole = owner(array)
-    if not isinstance(whole, np.ndarray) or not whole.nbytes:
-        whole = array
-    low, high = byte_range(whole)
-    mine = byte_range(array)
-    if not (low <= mine[0] and mine[1] <= high):  # strides beyond the owner's own elements
-        whole, (low, high) = array, mine
-    known = memory.get(id(whole))
-    if known is None:
-        room = np.empty(high - low + 64, np.uint8)
-        start = (low - room.ctypes.data) % 64
-        if high > low:
-            source = np.ndarray((high - low,), np.uint8, _bytes_at(low, high - low), 0)
-            room[start : start + high - low] = source
-        known = memory[id(whole)] = (room, start - low)
-    room, shift = known
-    first = array.ctypes.data if array.size else low
-    made: Any = np.ndarray(array.shape, array.dtype, room, shift + first, array.strides)
-    made.flags.writeable = array.flags.writeable
-    return made
-
-
-def _bytes_at(address: int, length: int) -> Any:
-    """The memory at an address as a buffer."""
-    import ctypes
-
-    return (ctypes.c_uint8 * length).from_address(address)

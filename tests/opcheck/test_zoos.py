@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 from zoo import alive
 from zoo_right import RIGHT
+from zoo_right_gradients import RIGHT_GRADIENTS
 from zoo_wrong import WRONG
+from zoo_wrong_gradients import WRONG_GRADIENTS
+from zoo_wrong_kernels import WRONG_KERNELS
+from zoo_wrong_rules import WRONG_RULES
 
 import gpuops
 
+ALL_RIGHT = RIGHT + RIGHT_GRADIENTS
+ALL_WRONG = WRONG + WRONG_GRADIENTS + WRONG_KERNELS + WRONG_RULES
 
-@pytest.mark.parametrize("animal", RIGHT, ids=lambda animal: animal.name)
+
+@pytest.mark.parametrize("animal", ALL_RIGHT, ids=lambda animal: animal.name)
 def test_right_operators_pass(animal):  # V4, V8, BB1, BB2
     with alive(animal, "zoo_right") as op:
         args = animal.sample()
@@ -18,7 +25,7 @@ def test_right_operators_pass(animal):  # V4, V8, BB1, BB2
             np.testing.assert_equal(left, right)
 
 
-@pytest.mark.parametrize("animal", WRONG, ids=lambda animal: animal.name)
+@pytest.mark.parametrize("animal", ALL_WRONG, ids=lambda animal: animal.name)
 def test_planted_faults_are_found(animal):  # V5 to V17
     with alive(animal, "zoo_wrong") as op:
         with pytest.raises(gpuops.GpuopsError) as caught:
@@ -28,3 +35,9 @@ def test_planted_faults_are_found(animal):  # V5 to V17
     assert str(caught.value).startswith(f"{animal.check} failed: ")
     assert animal.message in str(caught.value)
     assert f"zoo_wrong::{animal.name}" in str(caught.value)
+
+
+def test_names_are_used_once():
+    for zoo in (ALL_RIGHT, ALL_WRONG):
+        names = [animal.name for animal in zoo]
+        assert len(set(names)) == len(names)

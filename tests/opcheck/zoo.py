@@ -27,6 +27,8 @@ class Animal:
         backward: the gradient formula, ``f(ctx, *grads)``; ``ctx.saved_arrays`` are the arguments.
         vmap: the batching rule.
         kwargs: keyword arguments of the sample.
+        setup: what `backward` keeps; by default all array arguments.
+        cuda: its "cuda" kernel.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Animal:
     backward: Callable[..., Any] | None = None
     vmap: Callable[..., Any] | None = None
     kwargs: dict[str, Any] | None = None
+    setup: Callable[..., Any] | None = None
+    cuda: Callable[..., Any] | None = None
 
 
 @contextmanager
@@ -48,10 +52,13 @@ def alive(animal: Animal, namespace: str) -> Iterator[Any]:
         library.define(animal.name + animal.schema)
         name = f"{namespace}::{animal.name}"
         library.impl(animal.name, animal.kernel, "cpu")
+        if animal.cuda is not None:
+            library.impl(animal.name, animal.cuda, "cuda")
         if animal.fake is not None:
             gpuops.register_fake(name, animal.fake, lib=library)
         if animal.backward is not None:
-            gpuops.register_autograd(name, animal.backward, setup_context=_keep, lib=library)
+            setup = animal.setup or _keep
+            gpuops.register_autograd(name, animal.backward, setup_context=setup, lib=library)
         if animal.vmap is not None:
             gpuops.register_vmap(name, animal.vmap, lib=library)
         yield getattr(getattr(gpuops.ops, namespace), animal.name)
