@@ -43,6 +43,7 @@ def opcheck(
     atol: float | None = None,
     rtol: float | None = None,
     seed: int = 0,
+    draws: bool = True,
     save_data: bool | str | Path = False,
 ) -> Verdicts:
     """Check what is registered for an operator, on a sample call and on inputs made from it.
@@ -56,6 +57,7 @@ def opcheck(
         atol: what values may differ by, instead of what fits their dtype; with `rtol` only.
         rtol: likewise, per unit of the expected value.
         seed: for what is drawn: the same seed draws the same inputs.
+        draws: whether further inputs are made from the sample.
         save_data: for the script in a failure's message, which has the arrays written out, as far
             as they are small: the .npz file to load them from, or True for a file in the directory
             for temporary files.
@@ -89,7 +91,7 @@ not defined as mutable but was mutated ...
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise ArgumentError(f"opcheck: seed must be an int, got {describe(seed)}")
     subject = Subject(operator, _bound(operator, args, kwargs or {}), rtol, atol, seed)
-    pool = Pool(subject)
+    pool = Pool(subject, empty=not draws)
     verdicts = Verdicts()
     for name in chosen:
         check = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}").check
