@@ -19,7 +19,7 @@ from gpuops.opchecks.search import find
 from gpuops.opchecks.subject import Subject, copied
 from gpuops.registry import Operator, as_operator
 
-__all__ = ["CHECKS", "generate_repro", "opcheck"]
+__all__ = ["CHECKS", "bound_sample", "generate_repro", "opcheck"]
 
 CHECKS: Final = (
     "test_schema",
@@ -45,6 +45,7 @@ def opcheck(
     atol: float | None = None,
     rtol: float | None = None,
     seed: int = 0,
+    draws: bool = True,
     save_data: bool | str | Path = False,
 ) -> Verdicts:
     """Check what is registered for an operator, on a sample call and on inputs made from it.
@@ -58,6 +59,7 @@ def opcheck(
         atol: what values may differ by, instead of what fits their dtype; with `rtol` only.
         rtol: likewise, per unit of the expected value.
         seed: for what is drawn: the same seed draws the same inputs.
+        draws: whether further inputs are made from the sample.
         save_data: for the script in a failure's message, which has the arrays written out, as far
             as they are small: the .npz file to load them from, or True for a file in the directory
             for temporary files.
@@ -88,8 +90,10 @@ not defined as mutable but was mutated ...
     chosen = chosen_checks(test_utils)
     if (atol is None) != (rtol is None):
         raise ToleranceError("opcheck: give both atol and rtol, or neither of them")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ArgumentError(f"opcheck: seed must be an int, got {describe(seed)}")
     subject = Subject(operator, _bound(operator, args, kwargs or {}), rtol, atol, seed)
-    pool = Pool(subject)
+    pool = Pool(subject, empty=not draws)
     verdicts = Verdicts()
     for name in chosen:
         check = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}").check
@@ -145,8 +149,7 @@ def generate_repro(
     >>> halve.undo()
     """
     (name,) = chosen_checks((test,))
-    operator = _operator(op)
-    subject = Subject(operator, _bound(operator, args, kwargs or {}), seed=seed)
+    subject = Subject(*bound_sample(op, args, kwargs), seed=seed)
     return script(name, subject, save_data=save_path(name, subject, subject.values, save_data))
 
 
@@ -189,6 +192,19 @@ def chosen_checks(test_utils: Any) -> tuple[str, ...]:
             f"got {unknown[0]!r}"
         )
     return names
+
+
+def bound_sample(
+    op: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None
+) -> tuple[Operator, list[Any]]:
+    """An operator and copies of a call's arguments, in schema order.
+
+    Raises:
+        UsageError, OverloadError: `op` is no operator, or several.
+        ArgumentError: the arguments do not fit the schema.
+    """
+    operator = _operator(op)
+    return operator, _bound(operator, args, kwargs or {})
 
 
 def _bound(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:

@@ -84,7 +84,8 @@ def _elements(values: Values) -> int:
 
 def _all(subject: Subject, base: Values) -> Iterator[Draw]:
     edits = menu(subject, base)
-    turns = itertools.zip_longest(*edits.values())
+    # Sizes first: a failure by them says most to who reads it.
+    turns = itertools.zip_longest(edits["sizes"], *(v for k, v in edits.items() if k != "sizes"))
     singles = (edit for turn in turns for edit in turn if edit is not None)
     for edit in itertools.islice(singles, _SINGLE):
         if (draw := apply((edit,), base)) is not None:
@@ -93,8 +94,12 @@ def _all(subject: Subject, base: Values) -> Iterator[Draw]:
         if (draw := apply(pair, base)) is not None:
             yield draw
     random = np.random.default_rng(abs(subject.seed))
+
+    def choose(number: int) -> int:
+        return int(random.integers(number))
+
     for _ in range(_COMBINED):
-        draw = combination(edits, base, lambda number: int(random.integers(number)))
+        draw = combination(edits, base, 2 + choose(2), choose)
         if draw is not None:
             yield draw
 
@@ -122,16 +127,14 @@ def apply(edits: tuple[Edit, ...], base: Values) -> Draw | None:
 
 
 def combination(
-    edits: dict[str, list[Edit]], base: Values, choose: Callable[[int], int]
+    edits: dict[str, list[Edit]], base: Values, number: int, choose: Callable[[int], int]
 ) -> Draw | None:
-    """Two or three edits of different categories; ``choose(n)`` gives one of ``range(n)``."""
-    categories = [name for name, listed in edits.items() if listed]
-    if len(categories) < 2:
-        return None
+    """As many edits, of different categories; ``choose(n)`` gives one of ``range(n)``."""
+    categories = [listed for listed in edits.values() if listed]
     left = list(range(len(categories)))
-    for _ in range(len(left) - min(2 + choose(2), len(left))):
+    while len(left) > number:
         left.pop(choose(len(left)))
-    chosen = [edits[categories[i]] for i in left]
+    chosen = [categories[i] for i in left]
     return apply(tuple(listed[choose(len(listed))] for listed in chosen), base)
 
 
@@ -153,11 +156,15 @@ class Pool:
     """What is drawn for an operator: made once, and asked once whether it is accepted.
 
     The checks share it.
+
+    Args:
+        subject: the operator with its sample.
+        empty: whether nothing is to be drawn.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, *, empty: bool = False) -> None:
         self._subject = subject
-        self._source: Iterator[Draw] | None = None
+        self._source: Iterator[Draw] | None = iter(()) if empty else None
         self._drawn: list[Draw] = []
         self._accepted: dict[int, bool] = {}
 

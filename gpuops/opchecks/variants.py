@@ -10,6 +10,7 @@ import numpy as np
 
 from gpuops.cuda.transfer import asarray
 from gpuops.devices import device_of
+from gpuops.opchecks.draw_arrays import resized as resized_array
 from gpuops.opchecks.subject import REFUSED, Subject, copied
 
 __all__ = ["broadcast", "cut", "elements", "on_its_device", "other_values", "resized"]
@@ -80,7 +81,7 @@ def resized(subject: Subject, values: Values, table: dict[int, int]) -> Values:
         shape = tuple(table.get(size, size) for size in array.shape)
         if shape == array.shape:
             return array
-        return np.resize(array, shape) if array.size else np.zeros(shape, array.dtype)
+        return resized_array(array, shape)
 
     return subject.map(copied(values), on_its_device(one))
 
