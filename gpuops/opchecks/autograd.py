@@ -81,13 +81,15 @@ def _check_formula(subject: Subject, entry: Any, values: list[Any]) -> None:
             "the values of the gradient: no output has one, or it is not smooth where it was tried"
         )
     point = Point(subject, values)
-    try:
-        with np.errstate(all="ignore"):
-            why = point.check_second()
-    except FormulaFailed as failure:
-        raise _failed(subject, entry, "second gradient", failure, values) from failure
-    if why is not None:
-        subject.leave_unchecked(f"the second gradient: {why}")
+    further = {"second gradient": point.check_second, "traced gradient": point.check_traced}
+    for name, check_further in further.items():
+        try:
+            with np.errstate(all="ignore"):
+                why = check_further()
+        except FormulaFailed as failure:
+            raise _failed(subject, entry, name, failure, values) from failure
+        if why is not None:
+            subject.leave_unchecked(f"the {name}: {why}")
 
 
 def _without_formula(subject: Subject) -> str:
