@@ -9,15 +9,16 @@ PY  := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test test-numpy lint bench clean
 
 help:
 	@echo "make setup   a virtual environment in .venv with gpuops and what its CPU path needs"
 	@echo "make demo    run the operators on this machine, check and time them; results in demo-out/"
 	@echo "make test    lint and all tests (installs what they need into .venv first)"
+	@echo "make test-numpy NUMPY=2.0.2    the tests of fakes and gpuops.xp with that NumPy"
 	@echo "make lint    ruff, mypy and the layer contracts"
 	@echo "make bench   time a call and the kernels beside their peers; results in bench-out/"
-	@echo "make clean   remove .venv and what the other targets wrote"
+	@echo "make clean   remove the environments and what the other targets wrote"
 
 # A stamp per set of dependencies: remade when pyproject.toml changes, quick otherwise.
 .venv/bin/python:
@@ -58,6 +59,20 @@ lint: .venv/.lint
 test: .venv/.test lint
 	$(PY) -m pytest
 
+# Fakes say what NumPy gives, and its releases differ: one environment for each that is named.
+NUMPY ?= 2.0.2
+TESTS ?= tests/xp tests/fake tests/trace tests/vmap tests/autograd
+NUMPY_PY := .venv-numpy-$(NUMPY)/bin/python
+
+$(NUMPY_PY): pyproject.toml
+	"$(PYTHON)" -m venv ".venv-numpy-$(NUMPY)"
+	$(NUMPY_PY) -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) \
+	    -e ".[test]" "numpy==$(NUMPY)"
+	@touch $@
+
+test-numpy: $(NUMPY_PY)
+	$(NUMPY_PY) -m pytest $(TESTS)
+
 # All parts run, whatever those before them found; the exit status says whether a limit was missed.
 # The calls come first, while the machine is cool. pyproject.toml keeps benchmarks out of test runs,
 # hence the `-o`.
@@ -77,4 +92,4 @@ bench: .venv/.peers
 	exit $$status
 
 clean:
-	rm -rf .venv demo-out bench-out dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-numpy-* demo-out bench-out dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -41,6 +41,10 @@ GUFUNC = "gpuops: an operator with a gufunc signature"
 PACK = "gpuops: rms_norm of the pack"
 SYMBOLIC = "gpuops: an operator, symbolic sizes"
 ADD = "gpuops: a + b"
+TRANSPOSED = "gpuops: x.T"
+RESHAPED = "gpuops: x.reshape(128, 64)"
+INDEXED = "gpuops: x[0]"
+SLICED = "gpuops: x[1:]"
 TORCH_CALL = "torch: a custom_op"
 TORCH_ADD = "torch: a + b"
 JAX = "jax: eval_shape of a + b"
@@ -77,6 +81,10 @@ def gpuops_calls(stack: ExitStack) -> Iterator[tuple[str, Call]]:
     except gpuops.OperatorNotFoundError as error:
         raise NotComparable(str(error)) from error
     yield ADD, lambda: a + b
+    yield TRANSPOSED, lambda: a.T
+    yield RESHAPED, lambda: a.reshape(128, 64)
+    yield INDEXED, lambda: a[0]
+    yield SLICED, lambda: a[1:]
 
 
 def torch_calls(stack: ExitStack) -> Iterator[tuple[str, Call]]:
@@ -173,7 +181,7 @@ def petabyte_kilobytes() -> float:
 def bars(us: dict[str, float], replay: float, kilobytes: float) -> list[Bar]:
     """The limits, with the figures."""
     found = []
-    for name in (CALL, GUFUNC, PACK, ADD):
+    for name in (CALL, GUFUNC, PACK, ADD, TRANSPOSED, RESHAPED, INDEXED, SLICED):
         text = f"{name}, on fakes, takes at most {MOST_MICROSECONDS:g} us"
         if name in us:
             found.append(Bar(us[name] <= MOST_MICROSECONDS, f"{text}: {us[name]:.2f} us"))

@@ -12,12 +12,12 @@ array([3., 3.])
 
 from typing import TYPE_CHECKING, Any
 
+from gpuops import dispatch as _dispatch  # noqa: F401  # it builds the operators' calls
 from gpuops import ops as ops
 from gpuops.annotations import Array, DType, Scalar
 from gpuops.batching import VmapInfo
 from gpuops.debug import debug
 from gpuops.devices import Device, device_of
-from gpuops.dispatch import register_wrapper
 from gpuops.effects import EffectType, register_effect
 from gpuops.errors import (
     AliasError,
@@ -59,21 +59,13 @@ from gpuops.errors import (
     VmapError,
 )
 from gpuops.infer import infer_schema
+from gpuops.interception import register_wrapper
+from gpuops.kernels import impl, register_kernel
 from gpuops.library import Library
-from gpuops.lookup import get_kernel, set_kernel_enabled
-from gpuops.op import (
-    CustomOp,
-    custom_op,
-    define,
-    impl,
-    load_library,
-    operators,
-    register_autograd,
-    register_fake,
-    register_kernel,
-)
+from gpuops.lookup import get_kernel, operators, set_kernel_enabled
+from gpuops.op import CustomOp, custom_op, define, register_autograd, register_fake
 from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaque_type
-from gpuops.packs import load_packs
+from gpuops.packs import load_library, load_packs
 from gpuops.payload import OpaqueObject, get_payload, make_opaque, set_payload
 from gpuops.registry import Operator, Registration, fallthrough_kernel
 from gpuops.rules import register_autocast, register_no_gradient, register_vmap

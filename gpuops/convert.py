@@ -20,7 +20,7 @@ from gpuops.devices import ArrayKind, Device, array_kind
 from gpuops.errors import AliasError, ArgumentError, DeviceError, ReturnError, describe
 from gpuops.registry import Operator
 from gpuops.schema import NUMBERS, ORDERS, Parameter, Type
-from gpuops.symbols import SymInt
+from gpuops.symbols import SymComplex, SymFlag, SymFloat, SymInt, SymNumber
 from gpuops.tags import Tag
 
 __all__ = ["Arguments", "Found", "convert_outputs", "is_exact", "wrapper_types"]
@@ -145,11 +145,11 @@ class Arguments:
 _EXACT: dict[str, frozenset[type]] = {
     "int": frozenset({int, SymInt}),
     "SymInt": frozenset({int, SymInt}),
-    "float": frozenset({float}),
-    "complex": frozenset({complex}),
-    "bool": frozenset({bool}),
+    "float": frozenset({float, SymFloat}),
+    "complex": frozenset({complex, SymComplex}),
+    "bool": frozenset({bool, SymFlag}),
     "str": frozenset({str}),
-    "Scalar": frozenset({int, float, bool, complex, SymInt}),
+    "Scalar": frozenset({int, float, bool, complex, SymInt, SymFloat, SymComplex, SymFlag}),
     "device": frozenset({Device}),
     "order": frozenset(),
 }
@@ -198,7 +198,7 @@ def _array_hint(value: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, complex, np.generic, SymInt)) or (
+    return isinstance(value, (int, float, complex, np.generic, SymInt, SymNumber)) or (
         isinstance(value, np.ndarray) and value.ndim == 0
     )
 
@@ -240,7 +240,9 @@ def _to_int(value: Any) -> int | SymInt:
         raise Mismatch(f"got {describe(value)} ({error})") from None
 
 
-def _to_float(value: Any) -> float:
+def _to_float(value: Any) -> float | SymFloat:
+    if type(value) is SymFloat:
+        return value
     if isinstance(value, (float, int)):
         try:
             return float(value)
@@ -252,7 +254,10 @@ def _to_float(value: Any) -> float:
     raise Mismatch(f"got {describe(value)}")
 
 
-def _to_complex(value: Any) -> complex:
+def _to_complex(value: Any) -> complex | SymNumber:
+    if type(value) in (SymComplex, SymFloat):
+        found: SymNumber = value
+        return found
     if isinstance(value, complex):
         return complex(value)
     if isinstance(value, np.complexfloating):
@@ -260,14 +265,14 @@ def _to_complex(value: Any) -> complex:
     return complex(_to_float(value))
 
 
-def _to_bool(value: Any) -> bool:
-    if type(value) is bool:
+def _to_bool(value: Any) -> bool | SymFlag:
+    if type(value) is bool or type(value) is SymFlag:
         return value
     raise Mismatch(f"got {describe(value)}")
 
 
-def _to_scalar(value: Any) -> int | float | complex | SymInt:
-    if isinstance(value, (bool, SymInt)):
+def _to_scalar(value: Any) -> int | float | complex | SymInt | SymNumber:
+    if isinstance(value, (bool, SymInt, SymNumber)):
         return value
     if isinstance(value, int):
         return int(value)

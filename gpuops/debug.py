@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gpuops import checks, dispatch
+from gpuops import checks
 from gpuops.registry import registry
 
 __all__ = ["debug"]
@@ -50,4 +50,4 @@ def _count(step: int) -> None:
         before = checks.state.contexts
         checks.state.contexts = before + step
         if bool(before) != bool(checks.state.contexts):
-            dispatch.refresh_all()
+            registry.refresh_calls()

@@ -111,16 +111,24 @@ def _convert_default(base: str, value: Any) -> Any:
     if base == "str":
         return str(value) if isinstance(value, str) else MISSING
     if base == "order":
-        return value if value in ORDERS else MISSING
+        return str(value) if isinstance(value, str) and value in ORDERS else MISSING
     if base == "dtype":
         if isinstance(value, np.dtype):
             return value
-        is_scalar_type = isinstance(value, type) and issubclass(value, np.generic)
-        return np.dtype(value) if is_scalar_type else MISSING
+        return _dtype_default(value)
     if base == "device":
         return _device_default(value)
     cls_of_base = opaque.opaque_class(base)
     return value if cls_of_base is not None and isinstance(value, cls_of_base) else MISSING
+
+
+def _dtype_default(value: Any) -> Any:
+    if isinstance(value, type) and issubclass(value, np.generic):
+        try:
+            return np.dtype(value)
+        except TypeError:  # an abstract class of NumPy's, such as `numpy.number`
+            return MISSING
+    return MISSING
 
 
 def _device_default(value: Any) -> Any:

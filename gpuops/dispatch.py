@@ -1,278 +1,32 @@
-"""Which kernel a call runs, and everything about a call that is not quick.
+"""What a call does when it is not quick.
 
-The generated call (`gpuops.codegen`) tests exact types and calls a kernel from its globals. This
-module fills those globals (`refresh`) and takes the calls that the tests turn away: values to
-convert, wrapper types, mixed or missing devices, other GPUs than the current one, kernels that are
-lazy, switched off or missing, and debug mode.
-
-Wrapper types (fakes, tracing, differentiable and batched arrays) register themselves here with an
-interpreter and a level; the dispatcher names none of them.
+The generated call (`gpuops.codegen`) tests exact types and calls a kernel from its globals
+(`gpuops.call_globals`). This module takes the calls that the tests turn away: values to convert,
+wrapper types (`gpuops.interception`), mixed or missing devices, other GPUs than the current one,
+kernels that are lazy, switched off or missing (`gpuops.selection`), and debug mode.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
-import numpy as np
-
-from gpuops import checks, codegen, versions
+from gpuops import call_globals, checks, codegen, versions
 from gpuops.checks import Inspection
 from gpuops.convert import Arguments, Found, convert_outputs, is_exact, wrapper_types
-from gpuops.devices import ArrayKind, Device, array_kind, kind_for
-from gpuops.entries import Entry, push, without
-from gpuops.errors import (
-    ArgumentError,
-    DeviceError,
-    FakeDataError,
-    Location,
-    NoKernelError,
-    RegistrationError,
-    UsageError,
-    caller_location,
-    describe,
-)
+from gpuops.devices import Device, kind_for
+from gpuops.errors import ArgumentError, DeviceError, FakeDataError
+from gpuops.interception import Wrapper, ambient, highest_wrapper, routes_of
+from gpuops.observers import observers
 from gpuops.opaque_fakes import is_fake
 from gpuops.register import device_parameter
-from gpuops.registry import Operator, Registration, registry
-from gpuops.symbols import is_symbolic
+from gpuops.registry import Operator, registry
+from gpuops.selection import fail_without_kernel, find_kernel
+from gpuops.symbols import is_sym_number, is_symbolic
 
-__all__ = [
-    "Ambient",
-    "Interpreter",
-    "Observer",
-    "Wrapper",
-    "ambient",
-    "entered",
-    "intercepted",
-    "observed",
-    "observers",
-    "register_wrapper",
-    "run_kernel",
-    "switched_off",
-]
-
-
-class Interpreter(Protocol):
-    """Takes the calls that have one of its wrappers among their arguments."""
-
-    def __call__(self, operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """Run `operator`; the arguments are converted, in schema order."""
-
-
-class Wrapper(Entry):
-    """A registered wrapper type; the highest level among the arguments gets the call.
-
-    Attributes:
-        level: the order among wrapper types.
-    """
-
-    __slots__ = ("level",)
-
-    def __init__(self, interpreter: Interpreter, level: int, location: Location) -> None:
-        super().__init__(interpreter, location)
-        self.level = level
-
-
-class Ambient(Protocol):
-    """What calls without a wrapper among their arguments are made in; see `ambient`.
-
-    Attributes:
-        level: as of wrapper types; it also takes calls whose wrappers are all of lower levels.
-        only_factories: whether it leaves calls that have arrays among their arguments alone.
-    """
-
-    level: int
-    only_factories: bool
-
-    def interpret(self, operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """Run `operator`, as an `Interpreter` does."""
-
-
-ambient: ContextVar[Ambient | None] = ContextVar("gpuops_ambient", default=None)
-"""Takes this context's calls that have no wrapper among their arguments; None: they just run."""
-
-intercepted: list[None] = []
-"""Holds an item for everyone who takes factories' calls now, in any thread.
-
-Generated calls of operators that can be called without arrays look whether it is empty. Such calls
-are intercepted far more often than a ``with`` block is entered (within every fake kernel), so that
-changing all generated calls' kernels each time would cost too much.
-"""
-
-
-@contextmanager
-def entered(mode: Ambient) -> Iterator[None]:
-    """Let `mode` take the calls made in the block, in this thread or task."""
-    token = ambient.set(mode)
-    _count_entered(1)
-    try:
-        yield
-    finally:
-        _count_entered(-1)
-        ambient.reset(token)
-
-
-class _Entered:
-    """How many blocks of `entered` there are; while there is one, no call is quick."""
-
-    count = 0
-
-
-def _count_entered(step: int) -> None:
-    with registry.lock:
-        before = _Entered.count
-        _Entered.count = before + step
-        if bool(before) != bool(_Entered.count):
-            refresh_all()
-
-
-Observer = Callable[[Operator, Sequence[Any]], Callable[[Any], None]]
-"""Is told of a call's arguments, in schema order, and returns what is told of its result."""
-
-
-class _Observers:
-    """Who is told of the calls of all threads; while there is one, no call is quick."""
-
-    active: tuple[Observer, ...] = ()
-
-    def begin(self, operator: Operator, values: Sequence[Any]) -> Callable[[Any], None]:
-        """Tell all of a call that begins; what is returned tells them of its result."""
-        ends = [observer(operator, values) for observer in self.active]
-
-        def end(out: Any) -> None:
-            for each in ends:
-                each(out)
-
-        return end
-
-
-observers = _Observers()
-
-
-@contextmanager
-def observed(observer: Observer) -> Iterator[None]:
-    """Tell `observer` of every call of a real or a fake kernel in the block, in all threads."""
-    with registry.lock:
-        observers.active = (*observers.active, observer)
-        if len(observers.active) == 1:
-            refresh_all()
-    try:
-        yield
-    finally:
-        with registry.lock:
-            rest = list(observers.active)
-            rest.remove(observer)
-            observers.active = tuple(rest)
-            if not rest:
-                refresh_all()
-
-
-def register_wrapper(cls: type, interpreter: Interpreter, level: int) -> Registration:
-    """Let `interpreter` take every call that has an array of exact type `cls` and no higher one.
-
-    Args:
-        cls: the wrapper class; subclasses are registered on their own.
-        interpreter: called as ``interpreter(operator, args, kwargs)``.
-        level: the order among wrapper types; a call goes to the highest.
-
-    Returns:
-        A handle that undoes it.
-
-    Raises:
-        UsageError: `cls` is no class, `interpreter` not callable, or `level` no number.
-        RegistrationError: arrays of type `cls` go to kernels already.
-    """
-    if not isinstance(cls, type):
-        raise UsageError(f"register_wrapper takes a class, got {describe(cls)}")
-    where = f"register_wrapper({cls.__qualname__})"
-    if not callable(interpreter):
-        raise UsageError(
-            f"{where}: an interpreter is required to be a callable, got {describe(interpreter)}"
-        )
-    if not isinstance(level, int):
-        raise UsageError(f"{where}: the level must be an int, got {describe(level)}")
-    kind = array_kind(cls)
-    if kind is not None:
-        raise RegistrationError(
-            f"{where}: these are arrays of {kind.device_type!r} kernels, and no wrapper type"
-        )
-    wrapper = Wrapper(interpreter, level, caller_location())
-    with registry.lock:
-
-        def undo() -> None:
-            without(wrapper_types, cls, wrapper)
-            _forget_routes()
-
-        handle = Registration(undo, wrapper.location)
-        wrapper.hold(handle)
-        wrapper_types[cls] = push(wrapper_types.get(cls, ()), wrapper)
-        _forget_routes()
-    return handle
-
-
-# (operator, device type) pairs whose kernel is switched off in this context.
-switched_off: ContextVar[frozenset[tuple[Operator, str | None]]] = ContextVar(
-    "gpuops_switched_off", default=frozenset()
-)
-
-
-# -- choosing a kernel -----------------------------------------------------------------------------
-
-
-def _find_kernel(
-    operator: Operator, device_type: str | None
-) -> tuple[Callable[..., Any], str] | None:
-    """The kernel for a device type, then the default kernel, then a fallback; and its place."""
-    off = switched_off.get() if operator.switched_off else frozenset()
-    keys = (device_type, None) if device_type is not None else (None,)
-    for key in keys:
-        for kernel in reversed(operator.kernels.get(key, ())):
-            if (operator, key) in off:
-                break
-            if kernel.value is None:
-                kernel.load()
-                with registry.lock:
-                    refresh(operator)
-            if not kernel.is_fallthrough:
-                return kernel.value, str(kernel)
-    entry = registry.fallback(operator.namespace, device_type)
-    if entry is None:
-        return None
-    return partial(entry.value, operator), f"{describe(entry.value)} ({entry.location})"
-
-
-def _quick_kernel(operator: Operator, device_type: str | None) -> Callable[..., Any] | None:
-    """The kernel's function if calls may go straight to it, without a look at anything else."""
-    if operator.switched_off or checks.state.contexts or _Entered.count or observers.active:
-        return None
-    kernel = operator.effective_kernel(device_type)
-    return None if kernel is None else kernel.value
-
-
-def _fail_without_kernel(operator: Operator, device: Device | None) -> NoReturn:
-    off = sorted(key or "default" for op, key in switched_off.get() if op is operator)
-    have = operator.device_types()
-    known = ", ".join(have) if have else "no device"
-    note = f" ({', '.join(off)} switched off by set_kernel_enabled)" if off else ""
-    if device is None:
-        if operator.schema.array_parameters:
-            raise NoKernelError(
-                f"{operator.qualname} was called with no array arguments, so there is no device to "
-                f"choose a kernel by, and it has no default kernel; it has kernels for {known}"
-                f"{note}. Declared as {operator.declaration}"
-            )
-        raise NoKernelError(
-            f"{operator.qualname} has no kernel{note}. Declared as {operator.declaration}"
-        )
-    raise NoKernelError(
-        f"{operator.qualname} does not have a kernel registered for {device.type}; it has kernels "
-        f"for {known}{note}. Add one with register_kernel({device.type!r}). "
-        f"Declared as {operator.declaration}"
-    )
+__all__ = ["holds_symbols", "run_kernel"]
 
 
 # -- the slow path ---------------------------------------------------------------------------------
@@ -281,27 +35,34 @@ def _fail_without_kernel(operator: Operator, device: Device | None) -> NoReturn:
 def _slow(operator: Operator) -> Callable[..., Any]:
     """The function that takes an operator's calls when there is no kernel to go to quickly."""
     names = [parameter.name for parameter in operator.schema.keyword_only]
-    routes: dict[Types, Wrapper] = operator.memo.setdefault("routes", {})
-    has_lists = any(parameter.type.is_list for parameter in operator.schema.parameters)
+    routes = routes_of(operator)
+    lists = _list_places(operator)
 
     def slow(*args: Any, **kwargs: Any) -> Any:
-        return _run(operator, routes, args, kwargs, names, has_lists)[0]
+        return _run(operator, routes, args, kwargs, names, lists)[0]
 
-    return slow
+    def positional(*args: Any) -> Any:
+        # As `_run` does in the usual case: wrappers, within nothing that takes calls.
+        wrapper = routes.get(tuple(map(type, args)))
+        if wrapper is not None and operator.gone is None and ambient.get() is None:
+            return wrapper.value(operator, args, {})
+        return _run(operator, routes, args, {}, names, lists)[0]
+
+    return slow if names or lists else positional
 
 
 def _counting(operator: Operator, slow: Callable[..., Any]) -> Callable[..., Any]:
     """Like `slow`, for calls that the generated tests turn away: it raises versions itself."""
     parameters = operator.schema.parameters
     names = [parameter.name for parameter in operator.schema.keyword_only]
-    has_lists = any(parameter.type.is_list for parameter in parameters)
+    lists = _list_places(operator)
     mutated = [i for i, parameter in enumerate(parameters) if parameter.is_mutated]
     if not mutated:
         return slow
-    routes: dict[Types, Wrapper] = operator.memo.setdefault("routes", {})
+    routes = routes_of(operator)
 
     def counting(*args: Any, **kwargs: Any) -> Any:
-        out, values = _run(operator, routes, args, kwargs, names, has_lists)
+        out, values = _run(operator, routes, args, kwargs, names, lists)
         if versions.tracked:
             # The converted values: what came may be an iterator, which is used up by now.
             versions.bump(*(values[index] for index in mutated))
@@ -317,13 +78,17 @@ Types = tuple[Any, ...]
 _LONGEST_ROUTE = 8
 
 
-def _with_items(types: Types, values: tuple[Any, ...]) -> Types:
-    return tuple(
-        [
-            (list, *map(type, value)) if cls is list and len(value) <= _LONGEST_ROUTE else cls
-            for cls, value in zip(types, values, strict=True)
-        ]
-    )
+def _list_places(operator: Operator) -> list[int]:
+    """Where the lists are among an operator's parameters."""
+    return [i for i, p in enumerate(operator.schema.parameters) if p.type.is_list]
+
+
+def _with_items(types: Types, values: Sequence[Any], lists: Sequence[int]) -> Types:
+    found = [*types]
+    for place in lists:
+        if types[place] is list and len(values[place]) <= _LONGEST_ROUTE:
+            found[place] = (list, *map(type, values[place]))
+    return tuple(found)
 
 
 def _has_wrapper(types: Types) -> bool:
@@ -334,10 +99,10 @@ def _has_wrapper(types: Types) -> bool:
 def _run(
     operator: Operator,
     routes: dict[Types, Wrapper],
-    args: tuple[Any, ...],
+    args: Sequence[Any],
     kwargs: dict[str, Any],
     names: Sequence[str],
-    has_lists: bool,
+    lists: Sequence[int],
 ) -> tuple[Any, Sequence[Any]]:
     """The result of a call, and its converted arguments.
 
@@ -347,15 +112,15 @@ def _run(
         args: the positional arguments, all of them.
         kwargs: the keyword-only ones, all of them, in the order of the schema.
         names: of the keyword-only parameters.
-        has_lists: whether a parameter is a list.
+        lists: the places of the parameters that are lists.
     """
     if operator.gone is not None:
         operator.check_alive()
-    types: Types = tuple(map(type, args))
-    if kwargs:
-        types += tuple(map(type, kwargs.values()))
-    if has_lists and list in types:
-        types = _with_items(types, (*args, *kwargs.values()))
+    values: Sequence[Any] = (*args, *kwargs.values()) if kwargs else args
+    types: Types = tuple(map(type, values))
+    has_lists = lists and list in types
+    if has_lists:
+        types = _with_items(types, values, lists)
     wrapper = routes.get(types)
     if wrapper is None and _has_wrapper(types):
         wrapper = _find_route(operator, types)
@@ -365,14 +130,18 @@ def _run(
     if wrapper is not None:
         if has_lists:
             # As for kernels: what they do to their list is no business of the caller's.
-            args = tuple([[*value] if type(value) is list else value for value in args])
-            kwargs = {k: [*v] if type(v) is list else v for k, v in kwargs.items()}
-        values = (*args, *kwargs.values()) if kwargs else args
+            values = [*values]
+            for place in lists:
+                if type(values[place]) is list:
+                    values[place] = [*values[place]]
+            if kwargs and lists[-1] >= len(args):
+                kwargs = dict(zip(kwargs, values[len(args) :], strict=True))
+            args = values[: len(args)] if kwargs else values
         if mode is not None and mode.level > wrapper.level:
             return mode.interpret(operator, args, kwargs), values
         return wrapper.value(operator, args, kwargs), values
     arguments = Arguments(operator, (*args, *(kwargs[name] for name in names)))
-    wrapper = _highest_wrapper(arguments.arrays)
+    wrapper = highest_wrapper(arguments.arrays)
     if wrapper is not None and (mode is None or mode.level <= wrapper.level):
         out = wrapper.value(operator, arguments.positional, arguments.keywords)
     elif mode is not None and not (mode.only_factories and arguments.arrays):
@@ -407,21 +176,6 @@ def _find_route(operator: Operator, types: Types) -> Wrapper | None:
     return highest
 
 
-def _forget_routes() -> None:
-    for operator in registry.every_operator():
-        operator.memo.get("routes", {}).clear()
-
-
-def _highest_wrapper(arrays: list[Found]) -> Wrapper | None:
-    highest: Wrapper | None = None
-    for found in arrays:
-        if found.kind is None:
-            wrapper: Wrapper = wrapper_types[type(found.array)][-1]
-            if highest is None or wrapper.level > highest.level:
-                highest = wrapper
-    return highest
-
-
 def run_kernel(operator: Operator, arguments: Arguments) -> Any:
     """Run the kernel for converted arguments without wrappers among them, and check its result.
 
@@ -435,10 +189,10 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
     if any(map(_holds_fake, arguments.values)):
         _fail_with_fakes(operator, arguments)
     device = _common_device(operator, arguments)
-    _learn_cuda(operator, arguments.arrays)
-    chosen = _find_kernel(operator, None if device is None else device.type)
+    call_globals.learn_cuda(operator, arguments.arrays)
+    chosen = find_kernel(operator, None if device is None else device.type)
     if chosen is None:
-        _fail_without_kernel(operator, device)
+        fail_without_kernel(operator, device)
     function, place = chosen
     guard = _guard(arguments, device)
     inspection = Inspection(operator, arguments, place) if checks.enabled.get() else None
@@ -455,8 +209,12 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
 
 
 def holds_symbols(value: Any) -> bool:
-    """Whether a converted argument is a `SymInt`, or a list with one."""
-    return is_symbolic(value) or (type(value) is list and any(map(is_symbolic, value)))
+    """Whether a converted argument is a symbol for a number, or a list with one."""
+    return _is_symbol(value) or (type(value) is list and any(map(_is_symbol, value)))
+
+
+def _is_symbol(value: Any) -> bool:
+    return is_symbolic(value) or is_sym_number(value)
 
 
 def _holds_fake(value: Any) -> bool:
@@ -477,9 +235,15 @@ def _put_numbers(arguments: Arguments) -> None:
     """Put numbers in the place of symbols: a kernel needs them; see `ShapeEnv.value`."""
     for index, value in enumerate(arguments.values):
         if type(value) is list:
-            arguments.values[index] = [int(x) if is_symbolic(x) else x for x in value]
-        elif is_symbolic(value):
-            arguments.values[index] = int(value)
+            arguments.values[index] = list(map(_number, value))
+        else:
+            arguments.values[index] = _number(value)
+
+
+def _number(value: Any) -> Any:
+    if is_sym_number(value):
+        return value.known()
+    return int(value) if is_symbolic(value) else value
 
 
 def _guard(arguments: Arguments, device: Device | None) -> AbstractContextManager[Any]:
@@ -519,30 +283,13 @@ def _common_device(operator: Operator, arguments: Arguments) -> Device | None:
     return Device("cpu") if chosen is None else chosen
 
 
-# -- filling the generated call's globals ----------------------------------------------------------
-
-
-class _NoArray:
-    """Stands in the globals for the array type of a library that is not loaded."""
+# -- what the registry asks for --------------------------------------------------------------------
 
 
 def _build(operator: Operator) -> Callable[..., Any]:
     function, table = codegen.build(operator)
-    operator.table = table
     table.unquick = _slow(operator)
-    slots: dict[str, Any] = {
-        "slow": _counting(operator, table.unquick),
-        "check": lambda out, device, *args: convert_outputs(operator, out, device, args),
-        "ndarray": np.ndarray,
-        "only_ndarray": frozenset({np.ndarray}).issuperset,
-        "only_ndarray_or_none": frozenset({np.ndarray, type(None)}).issuperset,
-        "intercepted": intercepted,
-        "tracked": versions.tracked,
-        "bump": versions.bump,
-    }
-    for wanted, value in slots.items():
-        _set(table, wanted, value)
-    _set_cuda(table, _NoArray, one_gpu=False, current=lambda *arrays: False)
+    call_globals.fill(operator, table, _counting(operator, table.unquick))
     function.operator = operator  # type: ignore[attr-defined]  # a function with attributes
     function.schema = operator.schema  # type: ignore[attr-defined]
     function.tags = operator.tags  # type: ignore[attr-defined]
@@ -550,66 +297,12 @@ def _build(operator: Operator) -> Callable[..., Any]:
     function.overloads = partial(_overloads, operator)  # type: ignore[attr-defined]
     if not operator.overload:
         function.default = operator  # type: ignore[attr-defined]
-    refresh(operator)
     return function
 
 
 def _overloads(operator: Operator) -> list[str]:
     """The names of the overloads that share an operator's name, ``"default"`` for the nameless."""
     return [name or "default" for name in registry.overloads(operator.namespace, operator.name)]
-
-
-def _set(table: codegen.CallTable, wanted: str, value: Any) -> None:
-    name = table.known(wanted)
-    if name is not None:
-        table.globals[name] = value
-
-
-def _set_cuda(
-    table: codegen.CallTable, cls: type, *, one_gpu: bool, current: Callable[..., bool]
-) -> None:
-    # The array type last: until it is there, no call takes the branch that uses the others.
-    _set(table, "one_gpu", one_gpu)
-    _set(table, "current_gpu", current)
-    _set(table, "only_cuda_array", frozenset({cls}).issuperset)
-    _set(table, "only_cuda_array_or_none", frozenset({cls, type(None)}).issuperset)
-    _set(table, "cuda_array", cls)
-
-
-def _learn_cuda(operator: Operator, arrays: list[Found]) -> None:
-    """Let later calls with arrays like these, of a CUDA library, go the quick way."""
-    for found in arrays:
-        kind = found.kind
-        table = operator.table
-        if kind is None or kind.device_type != "cuda" or not isinstance(table, codegen.CallTable):
-            continue
-        name = table.known("cuda_array")
-        if name is not None and table.globals[name] is _NoArray:
-            _set_cuda(table, kind.cls, one_gpu=kind.single_device, current=_on_current_device(kind))
-
-
-def _on_current_device(kind: ArrayKind) -> Callable[..., bool]:
-    """Whether all arrays are on the GPU that is current, so that no guard is needed."""
-    current, device_of = kind.current, kind.device_of
-
-    def on_current_device(*arrays: Any) -> bool:
-        index = current()
-        return all(array is None or device_of(array).index == index for array in arrays)
-
-    return on_current_device
-
-
-def refresh(operator: Operator) -> None:
-    """Put the kernels in force into the generated call's globals."""
-    table = operator.table
-    if not isinstance(table, codegen.CallTable):
-        return
-    slow = table.unquick
-    for device_type in ("cpu", "cuda"):
-        quick = None if operator.gone else _quick_kernel(operator, device_type)
-        _set(table, device_type, quick or slow)
-    quick = None if operator.gone else _quick_kernel(operator, None)
-    _set(table, "default", quick or slow)
 
 
 def _refusal(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception | None:
@@ -637,13 +330,6 @@ def _refusal(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     return None
 
 
-def refresh_all() -> None:
-    """Put the kernels in force into the globals of every call that was built."""
-    for operator in registry.every_operator():
-        if operator.is_built:
-            refresh(operator)
-
-
 Operator.build_call = _build
-Operator.refresh_call = refresh
+Operator.refresh_call = call_globals.refresh
 Operator.refusal = _refusal

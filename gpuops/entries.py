@@ -77,6 +77,10 @@ class _Fallthrough:
     def __repr__(self) -> str:
         return "gpuops.fallthrough_kernel"
 
+    def __reduce__(self) -> str:
+        # Copied and unpickled it is still the one object that dispatch looks for.
+        return "fallthrough_kernel"
+
 
 fallthrough_kernel = _Fallthrough()
 """Registered as a kernel, it makes dispatch skip to the next one: default kernel, then fallback."""

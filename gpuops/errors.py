@@ -57,6 +57,7 @@ __all__ = [
     "closest",
     "describe",
     "location_of",
+    "user_stacklevel",
 ]
 
 
@@ -298,6 +299,20 @@ def caller_location() -> Location:
     code = frame.f_code
     module = str(frame.f_globals.get("__name__", ""))
     return Location(code.co_filename, frame.f_lineno, module, code.co_name, code)
+
+
+def user_stacklevel() -> int:
+    """The ``stacklevel`` for a `warnings.warn` in the calling function that names the user's line.
+
+    Returns:
+        How far up the stack the place is that `caller_location` finds.
+    """
+    level = 1
+    frame = sys._getframe(1)
+    while _is_own_frame(frame) and frame.f_back is not None:
+        frame = frame.f_back
+        level += 1
+    return level
 
 
 def location_of(function: object) -> Location | None:

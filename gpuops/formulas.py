@@ -29,11 +29,13 @@ class Formula:
         backward: takes ``ctx`` and a gradient per output, returns one per input.
         setup_context: keeps in ``ctx`` what `backward` needs; None if it needs nothing.
         location: where `backward` was written.
+        forward: called in the operator's place where a gradient is computed; None for the operator.
     """
 
     backward: Callable[..., Any]
     setup_context: Callable[..., Any] | None
     location: Location
+    forward: Callable[..., Any] | None = None
 
 
 def register_autograd(
@@ -41,11 +43,13 @@ def register_autograd(
     backward: Callable[..., Any],
     *,
     setup_context: Callable[..., Any] | None = None,
+    forward: Callable[..., Any] | None = None,
 ) -> Registration:
     """Register the gradient formula of an operator; see `gpuops.register_autograd`.
 
     Raises:
-        UsageError: `backward` or `setup_context` is not callable.
+        UsageError: `backward`, `setup_context` or `forward` is not callable, or there is a
+            `forward` and no `setup_context`.
         RegistrationError: the operator mutates, or returns a view or nothing; or a function does
             not take what it will be given.
     """
@@ -59,15 +63,37 @@ def register_autograd(
         raise UsageError(
             f"{where}: setup_context is required to be a callable, got {describe(setup_context)}"
         )
+    if forward is not None:
+        _check_forward(where, operator, forward, setup_context)
     gradients = [f"grad_{index}" for index in range(len(operator.schema.returns))]
     _check_takes(where, "backward", backward, ["ctx", *gradients], [])
     if setup_context is not None:
         names = ["ctx", "inputs", "output"]
         if operator.schema.keyword_only:
             names.insert(2, "keyword_only_inputs")
+        if forward is not None:
+            names.append("residuals")
         _check_takes(where, "setup_context", setup_context, [], names)
     location = location_of_function(backward) or caller_location()
-    return registry.add_rule(operator, AUTOGRAD, Formula(backward, setup_context, location))
+    return registry.add_rule(
+        operator, AUTOGRAD, Formula(backward, setup_context, location, forward)
+    )
+
+
+def _check_forward(
+    where: str, operator: Operator, forward: Any, setup_context: Callable[..., Any] | None
+) -> None:
+    if not callable(forward):
+        raise UsageError(f"{where}: forward is required to be a callable, got {describe(forward)}")
+    if setup_context is None:
+        raise UsageError(
+            f"{where}: forward takes a setup_context, which is given what forward returns besides "
+            "the operator's output; without one that would be lost"
+        )
+    schema = operator.schema
+    by_position = [parameter.name for parameter in schema.positional]
+    by_name = [parameter.name for parameter in schema.keyword_only]
+    _check_takes(where, "forward", forward, by_position, by_name)
 
 
 def register_no_gradient(operator: Operator, reason: str) -> Registration:
@@ -122,10 +148,9 @@ def _check_takes(
     try:
         signature.bind(*by_position, **dict.fromkeys(by_name))
     except TypeError as error:
-        taken = ", ".join(by_position or by_name)
-        how = "by position" if by_position else "by name"
+        ways = [("by position", by_position), ("by name", by_name)]
+        taken = " and ".join(f"({', '.join(names)}) passed {how}" for how, names in ways if names)
         place = location_of_function(function) or caller_location()
         raise RegistrationError(
-            f"{where}: {what}{signature} at {place} cannot take its arguments, ({taken}) passed "
-            f"{how}: {error}"
+            f"{where}: {what}{signature} at {place} cannot take its arguments, {taken}: {error}"
         ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import functools
 import inspect
 import numbers
@@ -29,7 +30,14 @@ from gpuops.schema import (
 )
 from gpuops.symbols import SymInt
 
-__all__ = ["infer", "infer_schema", "mutated_names", "signature_of", "tuple_to_list"]
+__all__ = [
+    "evaluated_hints",
+    "infer",
+    "infer_schema",
+    "mutated_names",
+    "signature_of",
+    "tuple_to_list",
+]
 
 _OP_NAME = re.compile(r"(?:[A-Za-z_]\w*::)?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?\Z", re.ASCII)
 _NONE = type(None)
@@ -173,6 +181,27 @@ def signature_of(function: Any) -> inspect.Signature:
     """
     # Numba dispatchers keep the Python function they compile, with its hints.
     return inspect.signature(getattr(function, "py_func", function))
+
+
+def evaluated_hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """A function's annotations, those written as strings evaluated in the function's module.
+
+    An operator's call has them: its own globals are kernels, where `typing.get_type_hints` would
+    look names up in vain. What cannot be evaluated stays as it is written.
+    """
+    named = function.func if isinstance(function, functools.partial) else function
+    try:
+        found = dict(getattr(named, "__annotations__", {}))
+        hints = _Hints(function)
+    except NameError:  # Python 3.14 evaluates hints when they are asked for
+        return {}
+    except SchemaError:
+        return found
+    for name, hint in found.items():
+        if _has_text(hint):
+            with contextlib.suppress(SchemaError):
+                found[name] = hints.resolve(hint, f"of {name}")
+    return found
 
 
 def tuple_to_list(hint: Any) -> Any:
@@ -354,6 +383,13 @@ def _substituted(alias: Any, arguments: tuple[Any, ...]) -> Any:
     if value in alias.__type_params__:
         return arguments[alias.__type_params__.index(value)]
     return value[arguments] if getattr(value, "__parameters__", ()) else value
+
+
+def _has_text(hint: Any) -> bool:
+    """Whether a hint is written as a string, or holds one that is."""
+    if isinstance(hint, (str, typing.ForwardRef)):
+        return True
+    return any(_has_text(argument) for argument in typing.get_args(hint))
 
 
 def _is_unresolved(hint: Any) -> bool:

@@ -216,10 +216,12 @@ class Library:
         backward: Callable[..., Any],
         *,
         setup_context: Callable[..., Any] | None = None,
+        forward: Callable[..., Any] | None = None,
     ) -> Registration:
         """Register the gradient of an operator of the namespace; see `gpuops.register_autograd`."""
         operator = self._resolve(op)
-        return self.own(register_autograd(operator, backward, setup_context=setup_context))
+        handle = register_autograd(operator, backward, setup_context=setup_context, forward=forward)
+        return self.own(handle)
 
     def register_no_gradient(
         self, op: str | Operator | Callable[..., Any], reason: str
@@ -286,7 +288,10 @@ class Library:
             raise RegistrationError(
                 f"{self!r} can only register kernels; define operators with a DEF or FRAGMENT one"
             )
-        parsed = parse_schema(schema)
+        try:
+            parsed = parse_schema(schema)
+        except SchemaError as error:
+            raise SchemaError(f"{self!r}: {error}") from None
         namespace, separator, name = parsed.name.rpartition("::")
         if not parsed.name:
             raise SchemaError(

@@ -1,4 +1,4 @@
-"""Which kernel is in force: `get_kernel` finds it, `set_kernel_enabled` switches it off and on."""
+"""What is in force: `operators` lists, `get_kernel` finds, `set_kernel_enabled` switches."""
 
 from __future__ import annotations
 
@@ -7,11 +7,24 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from gpuops import register
-from gpuops.dispatch import switched_off
-from gpuops.errors import Location, NoKernelError, RegistrationError, UsageError, describe
+from gpuops.devices import known_device_types
+from gpuops.errors import (
+    DeviceError,
+    Location,
+    NoKernelError,
+    RegistrationError,
+    UsageError,
+    describe,
+)
 from gpuops.registry import Kernel, Operator, as_operator, registry
+from gpuops.selection import switched_off
 
-__all__ = ["SavedKernel", "get_kernel", "set_kernel_enabled"]
+__all__ = ["SavedKernel", "get_kernel", "operators", "set_kernel_enabled"]
+
+
+def operators(namespace: str | None = None) -> list[Operator]:
+    """All registered operators, or those of one namespace, sorted by name."""
+    return registry.operators(namespace)
 
 
 class SavedKernel:
@@ -91,17 +104,19 @@ def set_kernel_enabled(
     """Switch an operator's kernel for a device type off, or on again, in a ``with`` block.
 
     Only calls of this thread (or asynchronous task) are concerned. While a kernel is off, the
-    default kernel serves its device. A device type without a kernel changes nothing, which is
-    logged, as is a kernel that is in the wanted state already.
+    default kernel serves its device. A device type without a kernel, known or not, changes
+    nothing, which is logged, as is a kernel that is in the wanted state already.
 
     Raises:
         OperatorNotFoundError: there is no such operator.
-        DeviceError: an unknown device type.
         UsageError: `device_type` is no string, or `enabled` no bool.
     """
     operator = as_operator(op)
     where = f"set_kernel_enabled({operator.qualname})"
-    key = register.kernel_device(device_type, where)
+    try:
+        key = register.kernel_device(device_type, where)
+    except DeviceError:
+        key = device_type  # no kernel can be registered for it, which is logged
     if not isinstance(enabled, bool):
         raise UsageError(f"{where}: enabled must be True or False, got {describe(enabled)}")
     return _switched(operator, key, enabled)
@@ -114,6 +129,8 @@ def _switched(operator: Operator, key: str | None, enabled: bool) -> Iterator[No
     message = None
     if not operator.kernels.get(key):
         message = "no kernel was registered for this device type"
+        if key is not None and key not in known_device_types():
+            message += f" (known are {', '.join(known_device_types())})"
     elif (pair in off) != enabled:
         message = f"the kernel is already {'enabled' if enabled else 'disabled'}"
     if message is not None:

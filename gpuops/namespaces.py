@@ -14,7 +14,14 @@ from collections.abc import Callable, Iterator
 from pickle import UnpicklingError
 from typing import Any
 
-from gpuops.errors import OperatorNotFoundError, OverloadError, SchemaError, closest, describe
+from gpuops.errors import (
+    OperatorNotFoundError,
+    OverloadError,
+    SchemaError,
+    StaleOperatorError,
+    closest,
+    describe,
+)
 from gpuops.registry import Operator, registry
 from gpuops.schema import check_namespace
 
@@ -52,14 +59,23 @@ class Packet:
         """The names of the overloads, ``"default"`` for the one without a name."""
         return [name or "default" for name in registry.overloads(self.__namespace, self.__name)]
 
+    def __present(self) -> dict[str, Operator]:
+        found = registry.overloads(self.__namespace, self.__name)
+        if not found:
+            raise StaleOperatorError(
+                f"these overloads are stale: {self.__namespace}::{self.__name} was removed"
+            )
+        return found
+
     @property
     def operator(self) -> Operator:
         """The overload to use where one operator is wanted.
 
         Raises:
             OverloadError: there are several.
+            StaleOperatorError: there are none any more.
         """
-        found = registry.overloads(self.__namespace, self.__name)
+        found = self.__present()
         if len(found) == 1:
             return next(iter(found.values()))
         raise OverloadError(
@@ -84,7 +100,7 @@ class Packet:
         args = tuple(_kept(value) for value in args)
         kwargs = {name: _kept(value) for name, value in kwargs.items()}
         reasons = []
-        for operator in registry.overloads(self.__namespace, self.__name).values():
+        for operator in self.__present().values():
             refusal = Operator.refusal(operator, args, kwargs)
             if refusal is None:
                 return operator.call(*args, **kwargs)
@@ -160,6 +176,15 @@ class Namespace:
 
     def __repr__(self) -> str:
         return f"<gpuops.ops.{self.__name}: {', '.join(dir(self)) or 'empty'}>"
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return look_up, (self.__name,)
+
+    def __copy__(self) -> Namespace:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Namespace:
+        return self
 
 
 _namespaces: dict[str, Namespace] = {}

@@ -1,39 +1,24 @@
-"""The functions that users register with: `custom_op`, `define`, `impl`, `register_*`."""
+"""Declaring operators, and what belongs to a declaration: `custom_op`, `define`, fake, gradient."""
 
 from __future__ import annotations
 
-import inspect
-import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from gpuops import formulas, infer, register
-from gpuops.errors import (
-    SchemaError,
-    UsageError,
-    describe,
-)
+from gpuops.errors import SchemaError, UsageError, describe
+from gpuops.kernels import register_kernel
 from gpuops.library import Library
 from gpuops.lookup import set_kernel_enabled
 from gpuops.registry import Operator, Registration, as_operator, registry
 from gpuops.rules import register_autocast, register_no_gradient, register_vmap
-from gpuops.schema import MISSING, Parameter, Schema, check_default, parse_qualname
-from gpuops.schema_parser import parse_schema
+from gpuops.schema import Schema, parse_qualname
 from gpuops.tags import Tag
+from gpuops.written import read_written
 
-__all__ = [
-    "CustomOp",
-    "custom_op",
-    "define",
-    "impl",
-    "load_library",
-    "operators",
-    "register_autograd",
-    "register_fake",
-    "register_kernel",
-]
+__all__ = ["CustomOp", "custom_op", "define", "register_autograd", "register_fake"]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -78,7 +63,12 @@ class CustomOp(Protocol[P, R_co]):
         """See `gpuops.register_fake`."""
 
     def register_autograd(
-        self, backward: F, /, *, setup_context: Callable[..., Any] | None = None
+        self,
+        backward: F,
+        /,
+        *,
+        setup_context: Callable[..., Any] | None = None,
+        forward: Callable[..., Any] | None = None,
     ) -> F:
         """See `gpuops.register_autograd`; returns `backward`."""
 
@@ -105,9 +95,6 @@ class CustomOp(Protocol[P, R_co]):
 
     def undo(self) -> None:
         """Remove the operator and all that was registered for it."""
-
-
-# -- declaring -------------------------------------------------------------------------------------
 
 
 @overload
@@ -191,7 +178,7 @@ def custom_op(
         if schema is None:
             parsed = _inferred(name, function, mutates_args)
         else:
-            parsed = _written(name, function, schema, mutates_args)
+            parsed = read_written(name, function, schema, mutates_args)
         operator = register.make_operator(
             parsed.with_name(f"{namespace}::{base}", overload_name),
             kind="custom_op",
@@ -202,7 +189,7 @@ def custom_op(
             function=function,
         )
         # Everything before it is visible: no caller ever meets an operator without its kernel.
-        register.register_kernels(operator, keys_as_given(keys), function)
+        register.register_kernels(operator, register.keys_as_given(keys), function)
         call = _finish_call(operator, function)
         handle = registry.add(operator)
         call.undo = handle.undo  # type: ignore[attr-defined]
@@ -211,81 +198,11 @@ def custom_op(
     return declare if fn is None else declare(fn)
 
 
-def keys_as_given(keys: list[str | None]) -> list[str]:
-    """Kernel keys as a ``device_types`` argument."""
-    return [key or "default" for key in keys]
-
-
 def _inferred(name: str, function: Callable[..., Any], mutates_args: Any) -> Schema:
     try:
         return infer.infer(function, mutates_args=mutates_args)
     except SchemaError as error:
         raise SchemaError(f"custom_op({name}): {error}") from None
-
-
-def _written(name: str, function: Callable[..., Any], text: str, mutates_args: Any) -> Schema:
-    def fail(message: str) -> Any:
-        raise SchemaError(f"custom_op({name}): {message}. The schema is {text!r}")
-
-    schema = register.nameless(text, parse_schema(text), f"custom_op({name})")
-    known = [parameter.name for parameter in schema.parameters]
-    mutated = infer.mutated_names(mutates_args, known, fail)
-    if mutates_args != "unknown" and mutated != frozenset(schema.mutated):
-        spelled = "{" + ", ".join(map(repr, schema.mutated)) + "}"
-        given = "{" + ", ".join(map(repr, sorted(mutated))) + "}"
-        fail(f"by its schema, the op mutates {spelled}, but mutates_args says {given}")
-    _check_signature(schema, function, fail)
-    return schema
-
-
-def _check_signature(
-    schema: Schema, function: Callable[..., Any], fail: Callable[[str], Any]
-) -> None:
-    """Compare a written schema with the function it is written for: names, kinds, defaults."""
-    try:
-        signature = infer.signature_of(function)
-    except ValueError:
-        return
-    kinds = inspect.Parameter
-    by_position, by_name = [], set()
-    for parameter in signature.parameters.values():
-        if parameter.kind in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD):
-            fail(f"the function takes {parameter}, which no schema can describe")
-        if parameter.kind is kinds.KEYWORD_ONLY:
-            by_name.add(parameter.name)
-        else:
-            by_position.append(parameter.name)
-    positional = [parameter.name for parameter in schema.positional]
-    if by_position != positional:
-        fail(
-            f"the function takes the positional arguments ({', '.join(by_position)}), the schema "
-            f"({', '.join(positional)})"
-        )
-    keyword_only = {parameter.name for parameter in schema.keyword_only}
-    if by_name != keyword_only:
-        fail(
-            f"the function takes the keyword-only arguments {sorted(by_name)}, the schema "
-            f"{sorted(keyword_only)}"
-        )
-    for declared in schema.parameters:
-        default = signature.parameters[declared.name].default
-        if default is not kinds.empty and not _same_default(declared, default):
-            fail(
-                f"argument {declared.name!r} has the default {default!r} in the function and "
-                f"{'none' if declared.default is MISSING else repr(declared.default)} in the schema"
-            )
-
-
-def _same_default(declared: Parameter, default: Any) -> bool:
-    """Whether a function's default is the declared one, in whatever way it is written."""
-    if not declared.has_default:
-        return False
-    try:
-        default = check_default(declared.type, default, declared.name)
-    except SchemaError:
-        return False
-    # A list that holds NaN is not equal to another one.
-    return bool(default == declared.default) or repr(default) == repr(declared.default)
 
 
 def _finish_call(operator: Operator, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -309,7 +226,7 @@ def _finish_call(operator: Operator, function: Callable[..., Any]) -> Callable[.
                 for name, parameter in signature.parameters.items()
             ]
         )
-    call.__annotations__ = dict(getattr(named, "__annotations__", {}))
+    call.__annotations__ = infer.evaluated_hints(function)
     methods = _Methods(operator)
     call.register_kernel = methods.register_kernel
     call.register_fake = methods.register_fake
@@ -339,10 +256,15 @@ class _Methods:
         return fn
 
     def register_autograd(
-        self, backward: F, /, *, setup_context: Callable[..., Any] | None = None
+        self,
+        backward: F,
+        /,
+        *,
+        setup_context: Callable[..., Any] | None = None,
+        forward: Callable[..., Any] | None = None,
     ) -> F:
         """Register the gradient formula; returns `backward`, for use as a decorator."""
-        register_autograd(self.operator, backward, setup_context=setup_context)
+        register_autograd(self.operator, backward, setup_context=setup_context, forward=forward)
         return backward
 
     def register_no_gradient(self, reason: str, /) -> Registration:
@@ -365,9 +287,6 @@ class _Methods:
     ) -> AbstractContextManager[None]:
         """Switch the kernel of a device type off or on in a ``with`` block."""
         return set_kernel_enabled(self.operator, device_type, enabled)
-
-
-# -- registering by operator or name ---------------------------------------------------------------
 
 
 def define(
@@ -408,93 +327,14 @@ def define(
 
         return default_kernel
     namespace, base, overload_name = parse_qualname(qualname)
-    parsed = register.nameless(schema, parse_schema(schema), f"define({qualname!r})")
+    parsed = register.parse_nameless(schema, f"define({qualname!r})")
     named = parsed.with_name(f"{namespace}::{base}", overload_name)
     if lib is not None:
         return lib.define(str(named), tags=tags)
     return registry.add(register.make_operator(named, kind="define", tags=tags))
 
 
-@overload
-def register_kernel(
-    op: OpLike, device_types: Any, func: None = None, /, *, lib: Library | None = None
-) -> Callable[[F], F]: ...
-@overload
-def register_kernel(
-    op: OpLike,
-    device_types: Any,
-    func: Callable[..., Any] | str,
-    /,
-    *,
-    lib: Library | None = None,
-) -> Registration: ...
-def register_kernel(
-    op: OpLike, device_types: Any, func: Any = None, /, *, lib: Library | None = None
-) -> Any:
-    """Register the kernel of an operator for one or several device types.
-
-    Args:
-        op: the operator, or its name.
-        device_types: ``"cpu"``, ``"cuda"``, a sequence of them, or None for the default kernel.
-        func: the kernel: a function that takes the operator's positional arguments by position
-            and its keyword-only ones by name, or ``"module:name"`` (``".module:name"`` relative to
-            the caller's package), imported at the first call. Without it, a decorator is returned.
-        lib: the library that the registration lives in.
-
-    Returns:
-        A handle that undoes it; in decorator form the function.
-
-    Raises:
-        OperatorNotFoundError: there is no such operator.
-        DeviceError: an unknown device type.
-        UsageError: `func` is not callable.
-        RegistrationError: it cannot take the operator's arguments.
-        SchemaError: the operator takes neither arrays nor a ``device`` argument.
-    """
-    operator = as_operator(op)
-    name = operator.qualname
-    found = register.kernel_devices(device_types, f"register_kernel({name})")
-    register.check_factory(operator.schema, found, name)
-    keys = keys_as_given(found)
-
-    def add(function: Any) -> Registration:
-        if lib is not None:
-            return lib.register_kernel(operator, keys, function)
-        return register.register_kernels(operator, keys, function)
-
-    if func is not None:
-        return add(func)
-
-    def decorate(function: F) -> F:
-        add(function)
-        return function
-
-    return decorate
-
-
-def impl(
-    qualname: OpLike,
-    types: Any = None,
-    func: Any = None,
-    *,
-    lib: Library | None = None,
-) -> Any:
-    """Register a kernel by name; `register_kernel` under torch's other name.
-
-    ``impl(lib, name, device_type)`` (torch's older form) is a decorator too.
-
-    Returns:
-        A handle that undoes it; in decorator form the function.
-    """
-    if isinstance(qualname, Library):
-        library, name, device_type = qualname, types, func
-
-        def decorate(function: F) -> F:
-            library.impl(name, function, device_type)
-            return function
-
-        return decorate
-    return register_kernel(qualname, types, func, lib=lib)
+# -- registering by operator or name ---------------------------------------------------------------
 
 
 def register_fake(
@@ -533,14 +373,7 @@ def register_fake(
             return lib.register_fake(operator, function, allow_override=allow_override)
         return register.register_fake(operator, function, allow_override=allow_override)
 
-    if func is not None:
-        return add(func)
-
-    def decorate(function: F) -> F:
-        add(function)
-        return function
-
-    return decorate
+    return register.added_or_decorator(add, func)
 
 
 def register_autograd(
@@ -549,6 +382,7 @@ def register_autograd(
     /,
     *,
     setup_context: Callable[..., Any] | None = None,
+    forward: Callable[..., Any] | None = None,
     lib: Library | None = None,
 ) -> Registration:
     """Register the gradient formula of an operator; it replaces the one before.
@@ -569,6 +403,10 @@ def register_autograd(
             dictionary), with defaults filled in, to keep what `backward` needs:
             ``ctx.save_for_backward(*arrays)``, which `backward` finds in ``ctx.saved_arrays``, and
             any attribute of `ctx`. ``ctx.needs_input_grad`` says which gradients will be used.
+        forward: called in the operator's place where a gradient is computed, with the same
+            arguments, for a gradient that needs what the operator does not return. It calls
+            operators, and returns ``(output, residuals)``: what the operator would return, and
+            anything else, which `setup_context` is given as ``residuals=``.
         lib: the library that the registration lives in.
 
     Returns:
@@ -576,8 +414,9 @@ def register_autograd(
 
     Raises:
         OperatorNotFoundError: there is no such operator.
-        UsageError: `backward` or `setup_context` is not callable.
-        RegistrationError: the operator is not functional, or one of the two cannot take its
+        UsageError: `backward`, `setup_context` or `forward` is not callable, or there is a
+            `forward` and no `setup_context`.
+        RegistrationError: the operator is not functional, or one of the functions cannot take its
             arguments.
 
     >>> import numpy as np, gpuops
@@ -597,36 +436,9 @@ def register_autograd(
     """
     operator = as_operator(op)
     if lib is not None:
-        return lib.register_autograd(operator, backward, setup_context=setup_context)
-    return formulas.register_autograd(operator, backward, setup_context=setup_context)
-
-
-# -- looking up ------------------------------------------------------------------------------------
-
-
-def operators(namespace: str | None = None) -> list[Operator]:
-    """All registered operators, or those of one namespace, sorted by name."""
-    return registry.operators(namespace)
-
-
-def load_library(path: str | os.PathLike[str]) -> Any:
-    """Load a shared library whose functions kernels call, or which registers operators itself.
-
-    Args:
-        path: the path of the library.
-
-    Returns:
-        The `ctypes.CDLL`.
-
-    Raises:
-        UsageError: `path` is no path.
-        OSError: it cannot be loaded; the message names it.
-    """
-    import ctypes  # only here: few programs load libraries of their own
-
-    if not isinstance(path, (str, os.PathLike)):
-        raise UsageError(f"load_library takes the path of a library, got {describe(path)}")
-    try:
-        return ctypes.CDLL(os.fspath(path))
-    except OSError as error:
-        raise OSError(f"Could not load this library: {path}: {error}") from error
+        return lib.register_autograd(
+            operator, backward, setup_context=setup_context, forward=forward
+        )
+    return formulas.register_autograd(
+        operator, backward, setup_context=setup_context, forward=forward
+    )

@@ -24,6 +24,7 @@ import numpy as np
 from gpuops.devices import Device, array_kind
 from gpuops.errors import Location, OpaqueTypeError, SchemaError, caller_location, describe
 from gpuops.locks import fork_safe
+from gpuops.snapshots import snapshot_of
 
 __all__ = [
     "MemberType",
@@ -375,7 +376,7 @@ def opaque_kind(name: str) -> str | None:
 def guard_values(value: Any) -> tuple[Any, ...]:
     """The values that a graph made with an opaque object holds for.
 
-    Those of opaque objects among them, in lists and tuples too, are put in their place; an opaque
+    Those of opaque objects among them, in containers too, are put in their place; an opaque
     object without a ``guard_fn`` counts as itself.
 
     Raises:
@@ -400,9 +401,12 @@ def _guards(value: Any, seen: set[int]) -> list[Any]:
 def _guard(item: Any, seen: set[int]) -> Any:
     if isinstance(item, (list, tuple)):
         return tuple(_guard(part, seen) for part in item)
+    if isinstance(item, dict):
+        return tuple((key, _guard(part, seen)) for key, part in item.items())
     info = opaque_info(type(item))
     if info is None or info.kind == "value":
-        return item
+        # A copy of what may change: it has to be compared with what is there later.
+        return snapshot_of(item)
     # The identity too: another object of the same values is another object.
     return (_Identity(item), *_guards(item, seen))
 

@@ -7,18 +7,24 @@ Of the object itself it gives away the members that were declared for it with
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, NoReturn, final
 
-from gpuops.errors import OpaqueAccessError
+from gpuops.devices import array_kind
+from gpuops.errors import OpaqueAccessError, describe
 from gpuops.opaque import MemberType, OpaqueInfo, opaque_info
+from gpuops.snapshots import ABSENT, items_in
 
 __all__ = ["FakeOpaque", "fake_of", "is_fake", "member_path", "reads", "real_of"]
 
-reads: ContextVar[list[tuple[Any, str, Any]] | None] = ContextVar("gpuops_reads", default=None)
-"""Where to note what is read of real objects, as (fake, member, value); None: nowhere."""
+Note = Callable[[Any, str, Any, "tuple[Any, ...] | None", "dict[str, Any] | None"], None]
+
+reads: ContextVar[Note | None] = ContextVar("gpuops_reads", default=None)
+"""Called with what is read of real objects: the fake, the member and its value, and of a method
+the arguments, by position and by name; None: nobody wants to know."""
 
 _get = object.__getattribute__
 _set = object.__setattr__
@@ -156,24 +162,69 @@ def _member(fake: FakeOpaque, name: str) -> Any:
     return _inlined_member(fake, name)
 
 
+_CALLED = (
+    types.MethodType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodWrapperType,
+    functools.partial,
+)
+
+
 def _real_member(fake: FakeOpaque, name: str) -> Any:
-    value = _read(fake, name)
-    if isinstance(value, types.MethodType):
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            return _constant(fake, name, value(*map(real_of, args), **kwargs))
-
-        return call
-    seen = reads.get()
-    if seen is not None:
-        seen.append((fake, name, value))
+    note = reads.get()
+    try:
+        value = _read(fake, name)
+    except OpaqueAccessError:
+        if note is not None:
+            note(fake, name, ABSENT, None, None)
+        raise
+    if isinstance(value, _CALLED):
+        return functools.partial(_call, fake, name, value)
+    if note is not None:
+        note(fake, name, value, None, None)
     return _constant(fake, name, value)
+
+
+def _call(fake: FakeOpaque, name: str, method: Any, /, *args: Any, **kwargs: Any) -> Any:
+    """What a method of the real object gives: a constant of a graph, for these arguments."""
+    note = reads.get()
+    if note is not None:
+        _refuse_arrays(fake, name, [args, kwargs])
+    value = _constant(fake, name, method(*_reals(args), **_reals(kwargs)))
+    if note is not None:
+        note(fake, name, value, args, kwargs)
+    return value
+
+
+def _reals(given: Any) -> Any:
+    """The same, with real objects in the place of fakes."""
+    if type(given) in (list, tuple):
+        return type(given)(map(_reals, given))
+    if type(given) is dict:
+        return {key: _reals(item) for key, item in given.items()}
+    return real_of(given)
+
+
+def _refuse_arrays(fake: FakeOpaque, name: str, given: Any) -> None:
+    """Refuse arrays for a method whose result a graph would have as a constant.
+
+    Raises:
+        OpaqueAccessError: there is one.
+    """
+    for item in items_in(given):
+        if hasattr(type(item), "__array_namespace__") or array_kind(type(item)) is not None:
+            info: OpaqueInfo = _get(fake, "_info")
+            raise OpaqueAccessError(
+                f"member {name!r} of {info.name} is declared as USE_REAL, so that what it gives is "
+                f"a constant of a graph, and is called with an array ({describe(item)}): declare "
+                "it as MemberType.INLINED, or make it an operator"
+            )
 
 
 def _constant(fake: FakeOpaque, name: str, value: Any) -> Any:
     """`value`, unless it is a reference object, which no graph can have as a constant."""
-    items = value if isinstance(value, (list, tuple)) else [value]
-    for item in items:
+    for item in items_in(value):
         info = opaque_info(type(item))
         if info is not None and info.kind == "reference":
             own: OpaqueInfo = _get(fake, "_info")

@@ -1,4 +1,4 @@
-"""Packs: packages that register operators and are found by entry point.
+"""What brings operators from elsewhere: packs, found by entry point, and shared libraries.
 
 A pack's distribution declares, for each namespace it defines::
 
@@ -12,13 +12,15 @@ namespace.
 from __future__ import annotations
 
 import importlib
+import os
 import threading
+from typing import Any
 
-from gpuops.errors import OperatorNotFoundError
+from gpuops.errors import OperatorNotFoundError, UsageError, describe
 from gpuops.locks import fork_safe
 from gpuops.registry import registry
 
-__all__ = ["GROUP", "load_pack", "load_packs"]
+__all__ = ["GROUP", "load_library", "load_pack", "load_packs"]
 
 GROUP = "gpuops.ops"
 
@@ -91,6 +93,32 @@ def _entry_points() -> dict[str, list[str]]:
         if point.module not in modules:
             modules.append(point.module)
     return found
+
+
+def load_library(path: str | os.PathLike[str]) -> Any:
+    """Load a shared library whose functions kernels call, or which registers operators itself.
+
+    Args:
+        path: the path of the library.
+
+    Returns:
+        The `ctypes.CDLL`.
+
+    Raises:
+        UsageError: `path` is no path.
+        OSError: it cannot be loaded; the message names it.
+    """
+    import ctypes  # only here: few programs load libraries of their own
+
+    if not isinstance(path, (str, os.PathLike)):
+        raise UsageError(f"load_library takes the path of a library, got {describe(path)}")
+    if not os.fspath(path):
+        # The C library takes an empty name for the program itself.
+        raise OSError(f"Could not load this library: {path!r}: it names no file")
+    try:
+        return ctypes.CDLL(os.fspath(path))
+    except OSError as error:
+        raise OSError(f"Could not load this library: {path}: {error}") from error
 
 
 registry.on_unknown_namespace = load_pack

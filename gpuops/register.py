@@ -7,7 +7,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from gpuops.conventions import apply_conventions
 from gpuops.devices import check_device_type
@@ -19,23 +19,30 @@ from gpuops.errors import (
     caller_location,
     describe,
     location_of,
+    user_stacklevel,
 )
 from gpuops.gufunc import parse_signature
 from gpuops.infer import signature_of
 from gpuops.registry import Kernel, Operator, Registration, fallthrough_kernel, registry
 from gpuops.schema import Schema
+from gpuops.schema_parser import parse_schema
 from gpuops.tags import Tag, normalise_tags
 
 __all__ = [
     "FAKE",
+    "added_or_decorator",
     "check_kernel",
     "device_parameter",
     "kernel_device",
     "kernel_devices",
+    "keys_as_given",
     "make_operator",
+    "parse_nameless",
     "register_fake",
     "register_kernels",
 ]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 FAKE = "fake"
 """The rule token of fake kernels."""
@@ -59,9 +66,12 @@ def make_operator(
     Raises:
         SchemaError: the tags, or the gufunc signature, do not go with the schema.
     """
-    all_tags = normalise_tags(tags, extra=default_tags)
+    try:
+        all_tags = normalise_tags(tags, extra=default_tags)
+        gufunc = None if signature is None else parse_signature(signature, schema)
+    except SchemaError as error:
+        raise SchemaError(f"{schema.qualname}: {error}") from None
     schema = apply_conventions(schema, all_tags, inferred=inferred)
-    gufunc = None if signature is None else parse_signature(signature, schema)
     return Operator(
         schema,
         tags=all_tags,
@@ -111,6 +121,11 @@ def _kernel_device(name: Any, where: str) -> str | None:
     if name is None or (isinstance(name, str) and name == "default"):
         return None
     return check_device_type(name, where=where)
+
+
+def keys_as_given(keys: list[str | None]) -> list[str]:
+    """Kernel keys as a ``device_types`` argument."""
+    return [key or "default" for key in keys]
 
 
 def register_kernels(
@@ -265,27 +280,40 @@ def register_fake(
                 f"{operator.qualname} has {tag!r} and therefore a fake kernel already; "
                 f"the one at {location} overrides it",
                 UserWarning,
-                stacklevel=_user_stacklevel(),
+                stacklevel=user_stacklevel(),
             )
     return handle
 
 
-def _user_stacklevel() -> int:
-    """How far up the stack, from `warnings.warn` in the calling function, the user's code is."""
-    level = 1
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("gpuops."):
-        frame = frame.f_back
-        level += 1
-    return level
+def added_or_decorator(add: Callable[[Any], Registration], function: Any) -> Any:
+    """What a function that is a decorator too returns.
+
+    Args:
+        add: registers a function.
+        function: what to register; without one, the decorator is returned, which registers what it
+            decorates and leaves it as it is.
+    """
+    if function is not None:
+        return add(function)
+
+    def decorate(decorated: F) -> F:
+        add(decorated)
+        return decorated
+
+    return decorate
 
 
-def nameless(schema_text: str, parsed: Schema, where: str) -> Schema:
-    """Refuse a schema that has a name where the name is given separately.
+def parse_nameless(schema_text: str, where: str) -> Schema:
+    """Read a schema string where the operator's name is given separately.
 
     Raises:
-        SchemaError: it has one.
+        UsageError: `schema_text` is no string.
+        SchemaError: it is malformed, or has a name.
     """
+    try:
+        parsed = parse_schema(schema_text)
+    except SchemaError as error:
+        raise SchemaError(f"{where}: {error}") from None
     if parsed.name:
         raise SchemaError(
             f"{where}: expected schema to look like '(Array x) -> Array', without a name, "

@@ -302,6 +302,11 @@ class Registry:
         if operator.is_built:
             Operator.refresh_call(operator)
 
+    def refresh_calls(self) -> None:
+        """Tell every call that was built of what changed for all of them."""
+        for operator in self.every_operator():
+            self._changed(operator)
+
     # -- kernels -----------------------------------------------------------------------------------
 
     def add_kernels(
@@ -381,7 +386,8 @@ class Registry:
 
     def rule(self, operator: Operator, token: str) -> Entry | None:
         """The rule in force for (operator, token), or None."""
-        stack = self._rules.get(operator, {}).get(token)
+        rules = self._rules.get(operator)
+        stack = rules.get(token) if rules else None
         return stack[-1] if stack else None
 
     def rules(self, operator: Operator) -> Iterator[tuple[str, Entry]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from gpuops import batching, casting, formulas
+from gpuops import batching, casting, formulas, register
 from gpuops.library import Library
 from gpuops.registry import Registration, as_operator
 
@@ -56,14 +56,7 @@ def register_vmap(op: Any, func: Any = None, /, *, lib: Library | None = None) -
             return lib.register_vmap(operator, function)
         return batching.register_vmap(operator, function)
 
-    if func is not None:
-        return add(func)
-
-    def decorate(function: F) -> F:
-        add(function)
-        return function
-
-    return decorate
+    return register.added_or_decorator(add, func)
 
 
 def register_autocast(

@@ -30,6 +30,14 @@ __all__ = [
 
 # "_" stands for all namespaces where fallbacks are registered.
 RESERVED_NAMESPACES: Final = ("prim", "_")
+
+
+class _Anything:
+    """Has what every object has, in this version of Python."""
+
+
+# As attributes of `ops.<ns>` they would hide the operator.
+RESERVED_NAMES: Final = frozenset(dir(_Anything)) | {"__copy__", "__deepcopy__", "__getattr__"}
 # What `ops.<ns>.<name>` has as methods when there are several overloads.
 RESERVED_OVERLOADS: Final = ("operator", "overloads")
 
@@ -142,6 +150,11 @@ class Schema:
             len(self.returns) > 1 or (self.returns_tuple and bool(self.returns)),
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Made anew, so that its defaults are converted again: only the one NaN equals itself.
+        values = (self.name, self.overload, self.parameters, self.returns, self.returns_tuple)
+        return Schema, values
+
     @property
     def qualname(self) -> str:
         """``"namespace::name"`` or ``"namespace::name.overload"``."""
@@ -217,6 +230,8 @@ def parse_qualname(qualname: object) -> tuple[str, str, str]:
     if not separator or not all(_IDENTIFIER.match(part) for part in parts):
         raise SchemaError(f"{qualname!r} is not a name for an operator: {form}")
     check_namespace(namespace)
+    if name in RESERVED_NAMES:
+        raise SchemaError(f"{qualname!r}: {name!r} is a reserved operator name: choose another")
     if overload in RESERVED_OVERLOADS or overload.startswith("__"):
         raise SchemaError(f"{qualname!r}: {overload!r} is a reserved overload name: choose another")
     return namespace, name, "" if overload == "default" else overload

@@ -23,8 +23,8 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from gpuops.devices import array_kind
-from gpuops.dispatch import observed
 from gpuops.errors import UsageError, describe
+from gpuops.observers import observed
 from gpuops.opchecks.api import CHECKS, chosen_checks, opcheck
 from gpuops.opchecks.failures import Expectation, Failures, find_failures, read_failures
 from gpuops.opchecks.report import OpCheckError, host

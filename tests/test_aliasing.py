@@ -237,6 +237,16 @@ def test_defining_a_mutating_operator_does_not_warn(ns: str) -> None:
         ("(Array(a!) x) -> ()", (), r"the op mutates \{'x'\}, but mutates_args says \{\}"),
         ("(Array x) -> ()", {"x"}, r"the op mutates \{\}, but mutates_args says \{'x'\}"),
         ("(Array(a!) x, Array y) -> ()", {"y"}, r"the op mutates \{'x'\}"),
+        (
+            "(Array x) -> ()",
+            "unknown",
+            r"the op mutates \{\}, but mutates_args='unknown' says \{'x'\}",
+        ),
+        (
+            "(Array(a!) x, Array[] y) -> ()",
+            "unknown",
+            r"the op mutates \{'x'\}, but mutates_args='unknown' says \{'x', 'y'\}",
+        ),
     ],
 )
 def test_a_written_schema_must_agree_with_mutates_args(
@@ -249,6 +259,13 @@ def test_a_written_schema_must_agree_with_mutates_args(
         f"{ns}::g", lambda x: None, mutates_args={"x"}, schema="(Array(a!) x) -> ()"
     )
     assert agreeing(np.ones(1)) is None
+    everything = custom_op(
+        f"{ns}::h",
+        lambda x, n: None,
+        mutates_args="unknown",
+        schema="(Array(a!) x, int n) -> ()",
+    )
+    assert everything.schema.mutated == ("x",)
 
 
 def _nan_payload(x: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import gpuops
-from gpuops import Array, dispatch
+from gpuops import Array, interception
 
 TAKEN = np.zeros(1)
 
@@ -37,9 +37,9 @@ def test_an_ambient_takes_calls_without_wrappers(ns: str) -> None:
     x = np.ones(2)
     everything, factories = Recorder(3), Recorder(3, only_factories=True)
     assert f(x).tolist() == [1, 1] and make(1).tolist() == [0]
-    with dispatch.entered(everything):
+    with interception.entered(everything):
         assert f(x, 2) is TAKEN and make(3) is TAKEN
-        with dispatch.entered(factories):
+        with interception.entered(factories):
             assert f(x).tolist() == [1, 1] and make(4) is TAKEN
         assert f(x) is TAKEN
     assert f(x).tolist() == [1, 1] and make(1).tolist() == [0]
@@ -64,7 +64,7 @@ def test_an_ambient_takes_calls_with_wrappers_of_lower_levels(ns: str) -> None:
     with (
         gpuops.register_wrapper(Low, interpreter, level=1),
         gpuops.register_wrapper(High, interpreter, level=3),
-        dispatch.entered(Recorder(2)),
+        interception.entered(Recorder(2)),
     ):
         for s in (1.0, 1):  # by the types alone, and after converting
             assert f(Low(), Low(), s) is TAKEN
@@ -85,9 +85,9 @@ def test_factories_look_whether_somebody_intercepts_them(ns: str) -> None:
     make.operator.table.globals["slow"] = lambda *args: "slow"
     make_default.operator.table.globals["slow"] = lambda *args: "slow"
     assert make(2, cpu).tolist() == [0, 0] and make_default(1).tolist() == [0]
-    dispatch.intercepted.append(None)
+    interception.intercepted.append(None)
     try:
         assert make(2, cpu) == "slow" and make_default(1) == "slow"
     finally:
-        dispatch.intercepted.pop()
+        interception.intercepted.pop()
     assert make(2, cpu).tolist() == [0, 0]

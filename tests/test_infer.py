@@ -5,13 +5,24 @@ The hints of this module are ordinary objects; `hints_as_strings.py` beside it h
 """
 
 import functools
+import inspect
 import sys
 import typing
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from enum import Enum
 from numbers import Number
-from typing import Annotated, Any, List, Literal, Optional, Tuple, TypeVar, Union  # noqa: UP035
+from typing import (  # noqa: UP035
+    Annotated,
+    Any,
+    List,
+    Literal,
+    Optional,
+    Tuple,
+    TypeVar,
+    Union,
+    get_type_hints,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -648,6 +659,8 @@ def test_strings_with_quotes_are_defaults_like_any_other(default: str) -> None:
         (str, 3),
         (DType, "float32"),
         (DType, float),
+        (DType, np.number),
+        (DType, np.generic),
         (Device, "tpu"),
         (Device, 0),
         (Array, None),
@@ -683,6 +696,24 @@ def f(
         "(Array a, Array? b, SymInt c, Array[] d, Array[] e, Array g, Array? h, *, float? n=None) "
         "-> (Array, Array?)"
     )
+
+
+# B4
+def test_the_hints_of_a_call_mean_what_they_mean_in_its_module(ns: str) -> None:
+    """The call's own globals are its kernels: nothing could be looked up there later."""
+    from tests.hints_as_strings import plain, with_everything
+
+    assert get_type_hints(custom_op(f"{ns}::f", plain, mutates_args=())) == get_type_hints(plain)
+    call = custom_op(f"{ns}::g", with_everything, mutates_args={"out"})
+    assert get_type_hints(call) == get_type_hints(with_everything)
+    assert inspect.signature(call) == inspect.signature(with_everything)
+
+    # A hint that cannot be evaluated is kept as it is written; a schema makes up for it.
+    def local(x: "Nowhere") -> "Array":  # type: ignore[name-defined]  # noqa: F821
+        return x.copy()
+
+    call = custom_op(f"{ns}::h", local, mutates_args=(), schema="(Array x) -> Array")
+    assert call.__annotations__ == {"x": "Nowhere", "return": Array}
 
 
 # B4, B6

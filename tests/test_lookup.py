@@ -8,6 +8,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,40 @@ def test_a_custom_op_looks_like_its_function(ns: str) -> None:
     assert inspect.isfunction(scaled)
 
 
+# N2, O1
+def test_overloads_that_were_all_removed(ns: str) -> None:
+    with Library(ns, "FRAGMENT") as lib:
+        lib.define("f(Array x) -> Array")
+        lib.define("f.two(Array x, Array y) -> Array")
+        packet = getattr(ops, ns).f
+    assert packet.overloads() == []
+    for use in (
+        lambda: packet(X),
+        lambda: packet.operator,
+        lambda: gpuops.register_fake(packet, lambda x: x),
+        lambda: gpuops.get_kernel(packet),
+    ):
+        with pytest.raises(gpuops.StaleOperatorError, match=f"stale: {ns}::f was removed"):
+            use()
+
+
+# O4
+def test_doctest_finds_a_call_that_its_module_names(ns: str) -> None:
+    @custom_op(f"{ns}::doubled", mutates_args=())
+    def doubled(x: Array) -> Array:
+        """Double an array.
+
+        >>> doubled(np.ones(1))
+        array([2.])
+        """
+        return 2 * x
+
+    module = types.ModuleType("of_an_operator")
+    module.__dict__.update(np=np, doubled=doubled, __test__={"doubled": doubled})
+    results = doctest.testmod(module)
+    assert (results.failed, results.attempted) == (0, 1)
+
+
 # O5
 def test_load_library_of_a_missing_file() -> None:
     with pytest.raises(OSError, match=r"Could not load this library: .*libnoexist\.so"):
@@ -158,6 +193,9 @@ def test_load_library_of_a_missing_file() -> None:
     for wrong in (None, 3, b"libm.so"):
         with pytest.raises(TypeError, match="load_library takes the path of a library, got"):
             gpuops.load_library(wrong)  # type: ignore[arg-type]
+    # The C library would take it for the program itself.
+    with pytest.raises(OSError, match="Could not load this library: '': it names no file"):
+        gpuops.load_library("")
 
 
 def test_load_library(tmp_path: Path) -> None:
@@ -198,6 +236,15 @@ def test_operators_copy_to_themselves(ns: str, overloaded: Any) -> None:
 
 
 # O6
+def test_namespaces_and_markers_copy_to_themselves(ns: str) -> None:
+    custom_op(f"{ns}::g", lambda x: x, mutates_args=(), schema="(Array x) -> Array")
+    for value in (getattr(ops, ns), gpuops.fallthrough_kernel):
+        assert copy.copy(value) is value
+        assert copy.deepcopy(value) is value
+        assert pickle.loads(pickle.dumps(value)) is value
+
+
+# O6
 def test_unpickling_in_a_process_that_lacks_the_operator(ns: str) -> None:
     g = custom_op(f"{ns}::g", lambda x: x, mutates_args=(), schema="(Array x) -> Array")
     for value in (g, g.operator):
@@ -212,14 +259,17 @@ def test_operators_travel_to_processes(ns: str) -> None:
     """A spawned process imports the module that declares the operator, as pickle needs it to."""
     code = (
         "import multiprocessing, gpuops_kernels, numpy as np\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
         "if __name__ == '__main__':\n"
-        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "    context = multiprocessing.get_context('spawn')\n"
+        "    with ProcessPoolExecutor(1, mp_context=context) as pool:\n"
         "        op = gpuops_kernels.rms_norm\n"
-        "        out = pool.apply(op, (np.ones((2, 4)), np.ones(4)))\n"
+        "        out = pool.submit(op, np.ones((2, 4)), np.ones(4)).result()\n"
         "        print(np.allclose(out, 1, atol=1e-4))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"
+    # Not a `Pool`: one whose process cannot unpickle its task waits for ever.
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "True", done.stderr
 
 
 def test_doctests_of_ops() -> None:

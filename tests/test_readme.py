@@ -31,7 +31,8 @@ def test_the_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_links_lead_to_files() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+        for target in re.findall(r"\]\(([^)#]+)\)", prose):
             assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"
 
 

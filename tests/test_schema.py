@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 
 import gpuops
 from gpuops import Array, Library, Tag, custom_op, define, is_functional, parse_schema
-from gpuops.schema import MISSING, parse_qualname
+from gpuops.namespaces import Namespace
+from gpuops.schema import MISSING, RESERVED_NAMES, parse_qualname
 from gpuops.tags import layout_constraint
 
 
@@ -45,6 +47,23 @@ def test_malformed_names_get_one_message(name: str) -> None:
         with pytest.raises(ValueError, match='expected "namespace::name"') as caught:
             refuse()
         assert repr(name) in str(caught.value)
+
+
+# A1
+@pytest.mark.parametrize("name", ["__class__", "__init__", "__dict__", "__getattr__", "__repr__"])
+def test_names_that_every_python_object_has(ns: str, name: str) -> None:
+    """``ops.<ns>.__class__`` is Python's own: an operator of that name could not be found."""
+    for refuse in (
+        lambda: custom_op(f"{ns}::{name}", noop, mutates_args=()),
+        lambda: define(f"{ns}::{name}", "(Array x) -> Array"),
+        lambda: gpuops.Library(ns, "FRAGMENT").define(f"{name}(Array x) -> Array"),
+    ):
+        with pytest.raises(ValueError, match=f"'{name}' is a reserved operator name"):
+            refuse()
+    # Others with underscores are as good as any.
+    op = custom_op(f"{ns}::__xor__", noop, mutates_args=())
+    assert getattr(gpuops.ops, ns).__xor__ is op
+    assert set(vars(Namespace)) <= RESERVED_NAMES
 
 
 # A2
@@ -291,7 +310,9 @@ def test_a_schema_is_frozen_and_can_be_copied_and_pickled() -> None:
         schema.name = "c::d"  # type: ignore[misc]
     assert pickle.loads(pickle.dumps(schema.parameters[0])) == schema.parameters[0]
     assert pickle.loads(pickle.dumps(MISSING)) is MISSING
-    assert copy.deepcopy(schema) == schema
+    assert copy.deepcopy(schema) == schema and copy.copy(schema) == schema
+    again = pickle.loads(pickle.dumps(schema))
+    assert again == schema and hash(again) == hash(schema) and str(again) == str(schema)
     assert hash(schema.parameters[0]) == hash(copy.copy(schema.parameters[0]))
 
 
@@ -342,6 +363,31 @@ def test_what_is_no_tag(ns: str, tags: object) -> None:
         custom_op(f"{ns}::f", noop, mutates_args=(), tags=tags)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match=r"tags= takes gpuops.Tag members .*, got"):
         define(f"{ns}::f", "(Array x) -> Array", tags=tags)  # type: ignore[arg-type]
+    assert not gpuops.operators(ns)
+
+
+# A4, A6, A8
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"schema": "(Arry x) -> Array"}, "unknown type specifier 'Arry'"),
+        ({"schema": "(Array x) ->"}, "expected a type, got 'the end of the schema'"),
+        ({"tags": "inplace"}, "tags= takes gpuops.Tag members"),
+        ({"tags": [Tag.inplace, Tag.out]}, "Tag.inplace and Tag.out are mutually exclusive"),
+        ({"signature": "(n)"}, r"gufunc signature '\(n\)': expected exactly one '->'"),
+    ],
+)
+def test_a_declaration_that_is_refused_is_named(ns: str, wrong: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"{ns}::f.*: {message}"):
+        custom_op(f"{ns}::f", noop, mutates_args=(), **wrong)
+    schema = wrong.get("schema", "(Array x) -> Array")
+    if "signature" not in wrong:
+        with pytest.raises(ValueError, match=rf"{ns}::f.*: {message}"):
+            define(f"{ns}::f", schema, tags=wrong.get("tags", ()))
+    if "schema" in wrong:
+        library = Library(ns, "FRAGMENT")
+        with pytest.raises(ValueError, match=rf"Library\('{ns}'.*made at .*: {message}"):
+            library.define(f"f{schema}")
     assert not gpuops.operators(ns)
 
 

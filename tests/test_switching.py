@@ -75,6 +75,20 @@ def test_switching_what_is_not_there_is_logged(
     assert switchable(X) == 1
 
 
+# L2
+def test_switching_a_device_type_that_does_not_exist_is_logged(
+    switchable: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    for enabled in (False, True):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, logger="gpuops"):
+            with switchable.set_kernel_enabled("gpu", enabled):
+                assert switchable(X) == 1
+        assert "no kernel was registered for this device type" in caplog.text
+        assert "known are cpu, cuda" in caplog.text
+    assert switchable(X) == 1
+
+
 # L3
 def test_not_entering_the_context_changes_nothing(switchable: Any) -> None:
     context = switchable.set_kernel_enabled("cpu", False)
@@ -159,6 +173,6 @@ def test_what_set_kernel_enabled_and_get_kernel_refuse(switchable: Any) -> None:
         with pytest.raises(TypeError, match="the device type must be one string or None, got"):
             gpuops.get_kernel(switchable, device)
     with pytest.raises(ValueError, match="Expected one of cpu, cuda"):
-        switchable.set_kernel_enabled("tpu", False)
+        gpuops.get_kernel(switchable, "tpu")
     with pytest.raises(TypeError, match="enabled must be True or False, got str 'no'"):
         switchable.set_kernel_enabled("cpu", "no")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import runpy
 import sys
-from collections.abc import Iterator
+import threading
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,30 +41,87 @@ def record(
     """Run a Python script and save the profiles of the operators that it calls.
 
     The script runs in this process, as ``__main__``. What it did until it failed is saved too, and
-    its exit status is the command's.
+    its exit status is the command's. Threads that it starts are waited for; the processes that it
+    starts are not recorded.
     """
     from gpuops.profiles import record_op_profiles, save_op_profiles
 
     module, arguments = _script(command)
-    status = 0
-    with record_op_profiles() as profiles:
+    # The script may change the working folder.
+    target = _checked_target(out)
+    own, status, before = os.getpid(), 0, set(threading.enumerate())
+    with record_op_profiles() as profiles, _as_main(arguments):
+        run = _runner(module, arguments[0])
         try:
-            with _as_main(arguments):
-                if module:
-                    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
-                else:
-                    runpy.run_path(arguments[0], run_name="__main__")
+            run()
         except SystemExit as error:
             status = _status(error.code)
+        except Exception as error:
+            # As Python would show it: it is the script's, not this command's.
+            traceback.print_exception(error)
+            status = 1
         finally:
-            # Other threads may still run operators while this is written.
-            found = {name: set(options) for name, options in list(profiles.items())}
-            save_op_profiles(found, out)
-    counted = sum(map(len, found.values()))
-    render.progress_console().print(
-        f"gpuops: {counted} profiles of {len(found)} operators in {out}", soft_wrap=True
-    )
+            # A child that the script forked comes here too.
+            if os.getpid() == own:
+                _wait_for_threads(before)
+                found = {name: set(options) for name, options in list(profiles.items())}
+                save_op_profiles(found, target)
+    if os.getpid() == own:
+        counted = sum(map(len, found.values()))
+        render.progress_console().print(
+            f"gpuops: {counted} profiles of {len(found)} operators in {out}", soft_wrap=True
+        )
     raise typer.Exit(status)
+
+
+def _checked_target(out: Path) -> Path:
+    """The absolute path of the file to write, which is known to be possible before a long run.
+
+    Raises:
+        UsageError: there is no such folder, or it is a folder.
+    """
+    target = out.absolute()
+    if not target.parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {target.parent}")
+    if target.is_dir():
+        raise UsageError(f"--out {out} is a folder; expected the name of a file")
+    return target
+
+
+def _runner(module: bool, name: str) -> Callable[[], Any]:
+    """What runs the script or the module.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not module:
+        if not Path(name).exists():
+            raise UsageError(f"profile record: there is no script {name!r}")
+        return partial(runpy.run_path, name, run_name="__main__")
+    try:
+        found = None if name.startswith(".") else importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError) as error:
+        # A package around it that is not there, not what an existing one imports.
+        missing = getattr(error, "name", name) or name
+        if not f"{name}.".startswith(f"{missing}."):
+            raise
+        found = None
+    if found is None:
+        raise UsageError(f"profile record: there is no module {name!r}")
+    return partial(runpy.run_module, name, run_name="__main__", alter_sys=True)
+
+
+def _wait_for_threads(before: set[threading.Thread]) -> None:
+    """Wait for the script's threads, as Python does at its exit: their calls belong to the script.
+
+    Those of a pool that was left open would never end; they wait for work.
+    """
+    pools = sys.modules.get("concurrent.futures.thread")
+    worker = getattr(pools, "_worker", None)
+    for thread in set(threading.enumerate()) - before - {threading.current_thread()}:
+        waits = worker is not None and getattr(thread, "_target", None) is worker
+        if not thread.daemon and not waits:
+            thread.join()
 
 
 def _script(command: list[str]) -> tuple[bool, list[str]]:

@@ -17,7 +17,8 @@ from gpuops.cuda.geometry import MAX_BLOCKS, MAX_THREADS, Dim, launch_sizes
 from gpuops.cuda.launcher import Launch, launcher_for
 from gpuops.cuda.limits import SUPPORTED_ARCHS
 from gpuops.cuda.mangling import function_parameters
-from gpuops.cuda.signature import KernelSignature, parameter_names, signature_of
+from gpuops.cuda.parameter_names import parameter_names
+from gpuops.cuda.signature import KernelSignature, signature_of
 from gpuops.cuda.store import Binary
 from gpuops.errors import (
     ArgumentError,

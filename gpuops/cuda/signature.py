@@ -29,7 +29,6 @@ __all__ = [
     "KernelParameter",
     "KernelSignature",
     "Pointer",
-    "parameter_names",
     "pointer",
     "signature_of",
 ]
@@ -193,6 +192,33 @@ class KernelSignature:
             self._check(parameter, arg, array_type, encoders) for parameter, arg in checked
         )
 
+    def check_host_arrays(self, args: Sequence[Any]) -> tuple[Any, ...]:
+        """The arguments of `gpuops.cuda.simulate`: arrays compared with what pointers point to.
+
+        Less is refused than for a launch, since the arrays are written down for this one call:
+        views pass, and so does another dtype that may be meant. See `_may_stand_for`.
+
+        Args:
+            args: as many as there are parameters.
+
+        Returns:
+            The same, of `pointer` the array.
+
+        Raises:
+            ArgumentError: an array holds something else than the kernel's parameter points to.
+        """
+        found = []
+        for parameter, arg in zip(self.parameters, args, strict=True):
+            if isinstance(arg, Pointer):
+                wanted = parameter.kind in ("pointer", "unknown")
+                if not (wanted and isinstance(arg.array, np.ndarray)):
+                    self._refuse(parameter, _expected(parameter), arg)
+                arg = arg.array
+            elif isinstance(arg, np.ndarray) and not _may_be_meant(parameter, arg):
+                self._refuse(parameter, _expected(parameter) + _REINTERPRET, arg)
+            found.append(arg)
+        return tuple(found)
+
     def _check(
         self, parameter: KernelParameter, arg: Any, array_type: type | None, encoders: Encoders
     ) -> Any:
@@ -214,8 +240,7 @@ class KernelSignature:
             return arg
         self._check_type(parameter, arg, array_type)
         if parameter.dtypes and not (arg.dtype.name in parameter.dtypes and arg.dtype.isnative):
-            hint = ", or pass cuda.pointer(array) to reinterpret its bytes on purpose"
-            self._refuse(parameter, _expected(parameter) + hint, arg)
+            self._refuse(parameter, _expected(parameter) + _REINTERPRET, arg)
         if not arg.flags.c_contiguous:
             self._refuse(
                 parameter,
@@ -267,6 +292,50 @@ class KernelSignature:
 
     def _place(self) -> str:
         return f". The kernel was made at {self.declared_at}" if self.declared_at else ""
+
+
+_REINTERPRET = ", or pass cuda.pointer(array) to reinterpret its bytes on purpose"
+
+
+# Those whose bits somebody may hold as integers: NumPy has none of the shorter types.
+_BITS = frozenset("biumM")
+_PARTS = {"complex64": "float32", "complex128": "float64"}
+
+
+def _may_be_meant(parameter: KernelParameter, array: Any) -> bool:
+    """Whether an array holds something that a pointer to `parameter.dtypes` may be meant to see."""
+    if parameter.kind != "pointer" or not parameter.dtypes:
+        return True
+    return any(_may_stand_for(array.dtype, dtype) for dtype in parameter.dtypes)
+
+
+def _may_stand_for(dtype: np.dtype[Any], expected: str) -> bool:
+    """Whether an array of a dtype may be meant where a kernel points to another one.
+
+    It may if it is raw memory (bytes, structures), if both hold integers of one size (flags, dates
+    and the bits of numbers in half precision are such), and if one holds the complex numbers whose
+    parts the other holds.
+
+    >>> [_may_stand_for(np.dtype(d), "float32") for d in ("f4", "c8", "u1", "f8", "i4", ">f4")]
+    [True, True, True, False, False, False]
+    """
+    if not dtype.isnative:
+        return False
+    if dtype.name == expected or dtype.kind in "VS" or dtype == np.uint8:
+        return True
+    if dtype.kind in _BITS:
+        size = 2 if expected in ("float16", "bfloat16") else _integer_size(expected)
+        return dtype.itemsize == size
+    return _PARTS.get(dtype.name, dtype.name) == _PARTS.get(expected, expected)
+
+
+def _integer_size(expected: str) -> int | None:
+    """Bytes of an integer dtype; None for another."""
+    try:
+        wanted = np.dtype(expected)
+    except TypeError:  # of a library that is not loaded
+        return None
+    return wanted.itemsize if wanted.kind in _BITS else None
 
 
 def _describe(arg: Any) -> str:
@@ -383,58 +452,3 @@ def _elements(name: str) -> tuple[str, ...]:
         base = base.replace("longlong", "long long")
         return _SCALARS[f"unsigned {base}" if unsigned else base]
     return ()
-
-
-# -- from the source -------------------------------------------------------------------------------
-
-_NOISE = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
-
-
-def parameter_names(source: str, kernel: str) -> tuple[str, ...]:
-    """The names of a kernel's parameters, for messages; empty where they cannot be told.
-
-    Args:
-        source: CUDA C++.
-        kernel: its name, or a name expression.
-
-    >>> parameter_names('__global__ void f(const float* x, int (*p)[3], float a = g(1, 2))', "f")
-    ('x', 'p', 'a')
-    """
-    base = re.escape(kernel.partition("<")[0].rpartition(":")[2].strip())
-    text = _NOISE.sub(lambda found: '""' if found[0][0] == '"' else " ", source)
-    for found in re.finditer(rf"__global__[^;{{}}]*?\b{base}\s*\(", text):
-        parts = _split(text[found.end() :])
-        if parts is not None:
-            names = tuple(_declared_name(part) for part in parts)
-            return names if all(names) else ()
-    return ()
-
-
-def _split(text: str) -> list[str] | None:
-    """The parts between commas up to the parenthesis that closes; None if none does."""
-    depth, start = 0, 0
-    parts: list[str] = []
-    for at, char in enumerate(text):
-        if char in "(<[{":
-            depth += 1
-        elif char == ")" and depth == 0:
-            last = text[start:at].strip()
-            return [*parts, last] if last not in ("", "void") else parts
-        elif char in ")>]}":
-            depth -= 1
-        elif char == "," and depth == 0:
-            parts.append(text[start:at].strip())
-            start = at + 1
-    return None
-
-
-# What an unnamed parameter ends with.
-_TYPE_WORDS = {"bool", "char", "const", "double", "float", "int", "long", "short", "unsigned"}
-
-
-def _declared_name(declaration: str) -> str:
-    text = declaration.partition("=")[0]
-    if found := re.search(r"\(\s*[*&]\s*(\w+)", text):  # pointer to an array or a function
-        return found[1]
-    found = re.search(r"(?:[\s*&>]|\.\.\.)(\w+)\s*(?:\[[^]]*\]\s*)*$", text)
-    return found[1] if found and found[1] not in _TYPE_WORDS else ""

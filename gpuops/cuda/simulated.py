@@ -144,12 +144,16 @@ which is on the host. Move it with gpuops.asarray(x, device='cuda')
         return NAMESPACE
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if any(map(_is_foreign, inputs)):
+            return NotImplemented  # a wrapper's operator gets this array, and not its data
         name = f"numpy.{ufunc.__name__}"
         with _using(_common(name, (inputs, kwargs))):
             found = getattr(ufunc, method)(*_unwrap(name, inputs), **_unwrap(name, kwargs))
             return on_device(found)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if not all(issubclass(cls, np.ndarray) for cls in types):
+            return NotImplemented
         name = f"numpy.{func.__name__}"
         with _using(_common(name, (args, kwargs))):
             return on_device(func(*_unwrap(name, args), **_unwrap(name, kwargs)))
@@ -160,6 +164,12 @@ which is on the host. Move it with gpuops.asarray(x, device='cuda')
             return found
         keys = key if isinstance(key, tuple) else (key,)
         return super().__getitem__((*keys, ...))
+
+
+def _is_foreign(value: Any) -> bool:
+    """Whether an operand computes with arrays in ways of its own, as those of transforms do."""
+    own = not isinstance(value, (np.ndarray, np.generic))
+    return own and hasattr(type(value), "__array_ufunc__")
 
 
 def on_device(value: Any) -> Any:

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuops.cuda.cubin import ParameterSlot
 from gpuops.cuda.geometry import Dim, launch_sizes
-from gpuops.cuda.nvrtc import CompileError, compile_ptx
+from gpuops.cuda.mangling import function_parameters
+from gpuops.cuda.nvrtc import Compiled, CompileError, compile_ptx
+from gpuops.cuda.parameter_names import parameter_names
+from gpuops.cuda.signature import KernelParameter, KernelSignature, signature_of
 from gpuops.cuda.sim.launch import RESIDENT, launch
 from gpuops.cuda.sim.program import Program
 from gpuops.cuda.sim.ptx import parse
@@ -26,8 +30,9 @@ __all__ = ["SimulationError", "run_ptx", "simulate"]
 # copies), then what sources that need a newer one are compiled for.
 _ARCHS = ("compute_80", "compute_90", "compute_75")
 
+_Made = tuple[Program, Source, tuple[KernelParameter, ...]]
 _KEPT = 512  # programs; the one made first goes first
-_programs: dict[Any, tuple[Program, Source]] = {}
+_programs: dict[Any, _Made] = {}
 _lock = threading.Lock()
 
 
@@ -56,8 +61,9 @@ def simulate(
             the bytes from the first element to the last, and arrays that share memory share it in
             the kernel); Python numbers, which become the parameter's type; NumPy scalars,
             which have to have its size and kind; structures as NumPy void scalars or bytes.
-            What arrays hold is not compared with what the kernel's pointers point to: a launch
-            with arrays of `gpuops.cuda.simulator` does that, as on a GPU.
+            Arrays have to hold what the kernel's pointers point to, except that integers of one
+            size stand for each other, raw bytes for anything, and complex numbers for their parts;
+            `gpuops.cuda.pointer` of an array is taken as it is.
         shared_mem: dynamic shared memory in bytes.
 
     Raises:
@@ -92,7 +98,11 @@ def simulate(
     if not isinstance(shared_mem, int | np.integer) or shared_mem < 0:
         raise ArgumentError(f"{where}: shared_mem must be a number of bytes, got {shared_mem!r}")
     blocks, threads = launch_sizes(kernel.name, grid, block)
-    program, source = _program(kernel)
+    program, source, parameters = _program(kernel)
+    # Those of a launch on the simulated GPU were compared there, and more strictly.
+    if _written is None and len(args) == len(parameters):
+        signature = KernelSignature(kernel.name, parameters, str(kernel.location))
+        args = signature.check_host_arrays(args)
     launch(
         program,
         source,
@@ -127,8 +137,8 @@ def _ptx_program(ptx: str, symbol: str) -> tuple[Program, Source]:
     return Program(module, symbol), Source(symbol, f"{symbol}.ptx", "", module)
 
 
-def _program(kernel: Kernel) -> tuple[Program, Source]:
-    """The kernel's program, made once for its source, name and options."""
+def _program(kernel: Kernel) -> _Made:
+    """The kernel's program and what it takes, made once for its source, name and options."""
     key = *kernel.program, kernel.name
     with _lock:
         found = _programs.get(key)
@@ -139,18 +149,31 @@ def _program(kernel: Kernel) -> tuple[Program, Source]:
     return found
 
 
-def _make(kernel: Kernel) -> tuple[Program, Source]:
+def _make(kernel: Kernel) -> _Made:
     text, options, filename = kernel.program
     flags = (*options, "-lineinfo")
     first: CompileError | None = None
     for arch in _ARCHS:
         try:
-            compiled = compile_ptx(text, arch, flags, (kernel.name,), filename)
+            compiled = compile_ptx(text, arch, flags, (kernel.name,), filename, types=True)
         except CompileError as error:
             first = first or error
             continue
         module = parse(compiled.code.decode())
         program = Program(module, compiled.lowered[kernel.name])
-        return program, Source(kernel.name, filename, text, module)
+        source = Source(kernel.name, filename, text, module)
+        return program, source, _parameters(kernel.name, text, compiled, program)
     assert first is not None
     raise first
+
+
+def _parameters(
+    name: str, text: str, compiled: Compiled, program: Program
+) -> tuple[KernelParameter, ...]:
+    mangled = compiled.types.get(name)
+    types = function_parameters(mangled) if mangled else None
+    slots = [
+        ParameterSlot(program.layout.params[parameter.name], parameter.size)
+        for parameter in program.function.params
+    ]
+    return signature_of(name, types, slots, parameter_names(text, name)).parameters

@@ -8,7 +8,10 @@ uses: what NumPy does with a simulated array is not seen.
 
 from __future__ import annotations
 
+import sys
 import threading
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,7 +19,7 @@ from typing import Any
 
 from gpuops import ops
 from gpuops.cuda import ordering, simulated
-from gpuops.cuda.available import load_cupy
+from gpuops.cuda.available import load_cupy, why_unavailable
 from gpuops.cuda.ordering import OrderError, Timeline
 from gpuops.devices import device_of, simulated_kind
 from gpuops.effects import CONSTRUCTS
@@ -103,10 +106,25 @@ class Event(OpaqueBase):
     def __init__(self) -> None:
         self._native: Any = None
         self._clock: ordering.Clock | None = None
-        self._simulated = simulated_kind.get() is not None
-        if not self._simulated:
+        if simulated_kind.get() is None:
             self._native = load_cupy("make an event").cuda.Event(disable_timing=True)
         ops.streams.made_event(self)
+
+    @staticmethod
+    def like(stream: Stream) -> Event:
+        """An event for one stream: of its GPU, or simulated as it is, wherever this is called.
+
+        It is nobody's but the caller's: no tracing is told of it.
+        """
+        made = Event.__new__(Event)
+        made._native = made._clock = None
+        if stream._native is not None:
+            cupy = load_cupy("make an event")
+            # Of the null stream it is -1: that of the current device is meant.
+            index = stream._native.device_id
+            with cupy.cuda.Device(index if index >= 0 else None):
+                made._native = cupy.cuda.Event(disable_timing=True)
+        return made
 
     @property
     def done(self) -> bool:
@@ -128,25 +146,73 @@ class Event(OpaqueBase):
 _entered: ContextVar[tuple[Stream, ...]] = ContextVar("gpuops_streams", default=())
 _default_lock = threading.Lock()
 _defaults: dict[bool, Stream] = {}
+# By device and address, as CuPy may make more than one object of a stream. Nobody else gets the
+# address while the `Stream` lives, which keeps CuPy's alive.
+_foreign: weakref.WeakValueDictionary[tuple[int, int], Stream] = weakref.WeakValueDictionary()
 
 
 def current_stream() -> Stream:
-    """The stream of the innermost ``with`` block; without one the default stream.
+    """The stream that launches go to: that of the innermost ``with`` block, or the default stream.
+
+    On a GPU, CuPy's own streams count too where a program has entered one.
 
     Raises:
         DeviceError: there is no GPU, and this is not inside `gpuops.cuda.simulator`.
     """
-    entered = _entered.get()
-    return entered[-1] if entered else _default_stream(simulated_kind.get() is not None)
+    entered = entered_stream()
+    if entered is not None and entered._native is None:
+        return entered
+    simulated = simulated_kind.get() is not None
+    return stream_in_use(native=not simulated) or default_stream(simulated)
+
+
+def stream_in_use(*, native: bool) -> Stream | None:
+    """As `current_stream`, but None for the default stream.
+
+    Args:
+        native: whether the arrays are CuPy's, so that CuPy has the say. A simulated or fake array
+            goes to the stream that was entered last.
+    """
+    entered = entered_stream()
+    if native:
+        now = load_cupy("find the current stream").cuda.get_current_stream()
+        if entered is None or entered._native is None or entered._native.ptr != now.ptr:
+            return _foreign_stream(now) if now.ptr else None
+    return None if entered is None or is_default(entered) else entered
 
 
 def outer_stream() -> Stream | None:
-    """As `current_stream`; None where nobody has asked for the default stream yet."""
+    """As `stream_in_use`, for who does not know what arrays there will be, or whether any."""
+    if simulated_kind.get() is None and "cupy" in sys.modules and why_unavailable() is None:
+        return stream_in_use(native=True)
+    return stream_in_use(native=False)
+
+
+def _foreign_stream(native: Any) -> Stream:
+    """The `Stream` for one of CuPy's that was entered without us."""
+    key = (int(native.device_id), int(native.ptr))
+    found = _foreign.get(key)
+    if found is None:
+        # Without the constructor, which would make a stream, and tell a tracing so.
+        found = Stream.__new__(Stream)
+        found._native, found._timeline = native, None
+        found = _foreign.setdefault(key, found)
+    return found
+
+
+def entered_stream() -> Stream | None:
+    """The stream of the innermost ``with`` block; None without one."""
     entered = _entered.get()
-    return entered[-1] if entered else _defaults.get(simulated_kind.get() is not None)
+    return entered[-1] if entered else None
 
 
-def _default_stream(is_simulated: bool) -> Stream:
+def is_default(stream: Stream) -> bool:
+    """Whether it is the default stream, of the GPU or of the simulator."""
+    return stream in _defaults.values()
+
+
+def default_stream(is_simulated: bool) -> Stream:
+    """The default stream of the simulator, or of the GPU."""
     with _default_lock:
         found = _defaults.get(is_simulated)
         if found is None:
@@ -247,14 +313,15 @@ def _note_launch(kernel: str, reads: list[Any], writes: list[Any]) -> None:
     """A simulated launch, on the current stream."""
     # Also in a thread that is outside of the simulator: it is the arrays that are simulated.
     entered = _entered.get()
-    stream = entered[-1] if entered else _default_stream(True)
+    stream = entered[-1] if entered else default_stream(True)
     ordering.note_accesses(_timeline(stream), f"kernel {kernel}", reads, writes)
 
 
 # -- arrays that another stream still uses ---------------------------------------------------------
 
 _kept_lock = threading.Lock()
-_kept: list[tuple[Any, Event]] = []
+# For each stream in the order of its work, so that the first that is not done ends the search.
+_kept: dict[Stream, deque[tuple[list[Any], Event]]] = {}
 
 
 def record_stream(array: Any, stream: Stream) -> None:
@@ -262,28 +329,38 @@ def record_stream(array: Any, stream: Stream) -> None:
 
     An array's memory is free for others as soon as nobody refers to it, also where the GPU still
     uses it on another stream than the one that it was made on. Graphs call this by themselves where
-    they drop such an array. Arrays of the host are left alone.
+    they drop such an array, and so do gradients. Arrays of the host are left alone.
     """
-    device = device_of(array)
-    if device is None or device.type == "cpu":
-        return
-    event = Event()
-    _record(event, stream)
-    with _kept_lock:
-        _kept.append((array, event))
-    _sweep()
+    keep_until_done([array], stream)
 
 
 def keep_until_done(value: Any, stream: Stream) -> None:
     """As `record_stream`, for whatever a call returned, also a list of arrays."""
-    for array in value if isinstance(value, list) else [value]:
-        record_stream(array, stream)
+    arrays = [array for array in (value if isinstance(value, list) else [value]) if _on_gpu(array)]
+    if arrays:
+        event = Event.like(stream)
+        _record(event, stream)
+        with _kept_lock:
+            _kept.setdefault(stream, deque()).append((arrays, event))
+        _sweep()
+
+
+def _on_gpu(array: Any) -> bool:
+    device = device_of(array)
+    return device is not None and device.type != "cpu"
 
 
 def _sweep() -> None:
     """Let go of the arrays whose streams are done with them."""
+    done = []
     with _kept_lock:
-        _kept[:] = [(array, event) for array, event in _kept if not event.done]
+        for stream, waiting in list(_kept.items()):
+            while waiting and waiting[0][1].done:
+                done.append(waiting.popleft())
+            if not waiting:
+                del _kept[stream]
+    # Not within the lock: what goes with an array may want it.
+    done.clear()
 
 
 def kept_arrays() -> int:
@@ -292,7 +369,8 @@ def kept_arrays() -> int:
     Looked at anew: those whose stream is done by now are let go first.
     """
     _sweep()
-    return len(_kept)
+    with _kept_lock:
+        return sum(len(arrays) for waiting in _kept.values() for arrays, _ in waiting)
 
 
 # -- operators -------------------------------------------------------------------------------------

@@ -64,7 +64,9 @@ def check_cases(operator: Operator, check: str, *, cases: int | None = None, see
         try:
             opcheck(operator, args, kwargs, test_utils=check, seed=seed)
         except OpCheckError as error:
-            raise OpCheckError(f"{error} {where}") from error
+            failed = OpCheckError(f"{error} {where}")
+            failed.case, failed.script = error.case, error.script
+            raise failed from error
         except GpuopsError as error:  # the sample is no call of the operator
             raise CaseError(f"{error} {where}") from error
     return len(chosen)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from weakref import WeakSet
 
@@ -26,7 +27,14 @@ from gpuops.schema import Return, Schema
 from gpuops.transforms.fake import FakeArray, get_ctx
 from gpuops.transforms.fake.interpreter import has_fake, overrides
 
-__all__ = ["unsafe_generate_fake_kernels"]
+__all__ = ["GeneratedFake", "unsafe_generate_fake_kernels"]
+
+_NUMBERS: dict[str, type] = {"int": int, "float": float, "complex": complex, "bool": bool}
+
+_Layer = dict[Operator, Callable[..., Any]]
+
+# What each block of this thread or task overrides, the innermost last.
+_layers: ContextVar[tuple[_Layer, ...]] = ContextVar("gpuops_profile_layers", default=())
 
 _warned: WeakSet[Operator] = WeakSet()
 
@@ -64,79 +72,98 @@ def unsafe_generate_fake_kernels(profiles: Mapping[str, Set[OpProfile]]) -> Iter
     FakeArray(shape=(u0,), dtype=float64, device='cpu')
     >>> double.undo()
     """
-    with overridden(profiles, stacklevel=5):
-        yield
-
-
-@contextmanager
-def overridden(
-    profiles: Mapping[str, Set[OpProfile]], stacklevel: int | None = None
-) -> Iterator[None]:
-    """As `unsafe_generate_fake_kernels`; it warns only if it is told of whom.
-
-    Args:
-        profiles: as `record_op_profiles` gives them.
-        stacklevel: of the warning; None for none.
-    """
     known = checked_profiles(profiles)
-    made: dict[Operator, Callable[..., Any]] = {}
+    made: _Layer = {}
     for name, options in known.items():
         try:
             operator = as_operator(name)
         except GpuopsError as error:
             raise ProfileError(f"profiles of {name!r}: {error}") from error
-        made[operator] = _fake_of(operator, options)
+        made[operator] = GeneratedFake(operator, options)
     outer = overrides.get() or {}
     for operator in made:
-        if stacklevel is None or operator in outer or operator in _warned:
-            continue
-        if has_fake(operator):
+        if operator not in outer and operator not in _warned and has_fake(operator):
             _warned.add(operator)
             warnings.warn(
                 f"{operator.qualname} has a fake kernel, which recorded profiles override in "
                 "a block of unsafe_generate_fake_kernels",
                 ProfileWarning,
-                stacklevel=stacklevel,
+                stacklevel=3,  # of the ``with`` statement, behind contextlib
             )
-    token = overrides.set({**outer, **made})
+    layers = (*_layers.get(), made)
+    _enter(layers)
     try:
         yield
     finally:
-        overrides.reset(token)
+        # Not by a token: blocks in generators end in any order, and in other contexts.
+        _enter(tuple(layer for layer in _layers.get() if layer is not made))
 
 
-def _fake_of(operator: Operator, options: list[OpProfile]) -> Callable[..., Any]:
-    schema = operator.schema
-    names = [parameter.name for parameter in schema.parameters]
-    returned = [p.name for p in returned_arguments(schema, operator.tags)]
+def _enter(layers: tuple[_Layer, ...]) -> None:
+    _layers.set(layers)
+    overrides.set({operator: fake for layer in layers for operator, fake in layer.items()} or None)
 
-    aliased = [_aliased_argument(schema, declared) for declared in schema.returns]
 
-    def fake(*args: Any, **kwargs: Any) -> Any:
+class GeneratedFake:
+    """A fake kernel made from profiles.
+
+    Args:
+        operator: whose.
+        options: its profiles, in the order in which they are tried.
+        match: whether a profile has to be of a call; otherwise the first one is taken.
+    """
+
+    described = "made from recorded profiles"
+    """What messages say in the place of a line."""
+
+    def __init__(
+        self, operator: Operator, options: Sequence[OpProfile], *, match: bool = True
+    ) -> None:
+        self._operator = operator
+        self._options = options
+        self._match = match
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The outputs for a call.
+
+        Raises:
+            MissingOpProfile: no profile is of it.
+        """
         values = (*args, *kwargs.values())
-        for profile in options:
-            if not differences(operator, profile, values):
-                break
-        else:
-            raise missing_profile(operator, options, values)
-        if returned:
-            given = dict(zip(names, values, strict=True))
-            arrays = tuple(given[name] for name in returned)
-            return arrays if schema.returns_tuple else arrays[0]
-        if not schema.returns:
-            return None
-        made = _make(operator, profile.out_profile, values)
-        if all(index is None for index in aliased):
-            return made
-        # What the schema says to be an argument is that argument.
-        results = made if schema.returns_tuple else (made,)
-        results = tuple(
-            made if index is None else values[index]
-            for index, made in zip(aliased, results, strict=True)
-        )
-        return results if schema.returns_tuple else results[0]
+        for profile in self._options:
+            if not (self._match and differences(self._operator, profile, values)):
+                return _outputs(self._operator, profile.out_profile, values)
+        raise missing_profile(self._operator, self._options, values)
 
-    return fake
+
+def _outputs(operator: Operator, out_profile: Any, values: tuple[Any, ...]) -> Any:
+    """What a fake kernel made from a profile returns.
+
+    Args:
+        operator: whose fake kernel is running.
+        out_profile: of the outputs.
+        values: the call's arguments in schema order.
+    """
+    schema = operator.schema
+    returned = [p.name for p in returned_arguments(schema, operator.tags)]
+    if returned:
+        names = [parameter.name for parameter in schema.parameters]
+        given = dict(zip(names, values, strict=True))
+        arrays = tuple(given[name] for name in returned)
+        return arrays if schema.returns_tuple else arrays[0]
+    if not schema.returns:
+        return None
+    made = _make(operator, out_profile, values)
+    aliased = [_aliased_argument(schema, declared) for declared in schema.returns]
+    if all(index is None for index in aliased):
+        return made
+    # What the schema says to be an argument is that argument.
+    results = made if schema.returns_tuple else (made,)
+    results = tuple(
+        made if index is None else values[index]
+        for index, made in zip(aliased, results, strict=True)
+    )
+    return results if schema.returns_tuple else results[0]
 
 
 def _aliased_argument(schema: Schema, declared: Return) -> int | None:
@@ -162,12 +189,13 @@ def _make(operator: Operator, entry: Any, values: tuple[Any, ...]) -> Any:
     assert isinstance(entry, ScalarProfile)
     if entry.type == "none":
         return None
-    if entry.type == "int":
-        context = get_ctx()
-        origin = f"a number that {operator.qualname} returned"
-        return context._shape_env().new_number(origin=origin)
+    if entry.type in _NUMBERS:
+        return get_ctx().new_dynamic_number(_NUMBERS[entry.type])
+    if entry.value is not None:
+        return entry.value
+    why = "several were recorded" if entry.type == "str" else "no profile tells which"
     raise NoFakeError(
-        f"{operator.qualname} returns a {entry.type}, and no profile tells which: register a fake "
+        f"{operator.qualname} returns a value of type {entry.type}, and {why}: register a fake "
         f"kernel. Declared as {operator.declaration}"
     )
 

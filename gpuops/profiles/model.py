@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from gpuops.devices import Device, device_of
 from gpuops.errors import describe
 from gpuops.profiles.errors import ProfileError
 from gpuops.registry import Operator
-from gpuops.symbols import is_symbolic
+from gpuops.symbols import is_sym_number, is_symbolic
 from gpuops.transforms.fake.layout import is_contiguous
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "checked_profiles",
     "differences",
     "metadata_of",
+    "note_profile",
     "ordered",
     "profile_of_call",
     "profile_of_output",
@@ -84,6 +85,11 @@ class ListProfile:
 
     items: tuple[Any, ...]
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.items, (tuple, list)):
+            raise ProfileError(f"items: expected a tuple, got {describe(self.items)}")
+        object.__setattr__(self, "items", tuple(self.items))
+
     def __str__(self) -> str:
         return f"[{', '.join(map(render, self.items))}]"
 
@@ -94,16 +100,27 @@ class ScalarProfile:
 
     Attributes:
         type: int, float, complex, bool, str or none, and object for everything else.
+        value: of a str that has always been the same, that; it is no metadata, and profiles that
+            differ in it are equal.
+
+    Raises:
+        ProfileError: another type, or a value that is none of it.
     """
 
     type: str
+    value: str | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.type not in SCALARS:
+        if not isinstance(self.type, str) or self.type not in SCALARS:
             raise ProfileError(f"scalar: expected one of {', '.join(SCALARS)}, got {self.type!r}")
+        if self.value is not None and (self.type != "str" or not isinstance(self.value, str)):
+            raise ProfileError(
+                f"value: only a scalar of type str has one, got {describe(self.value)} "
+                f"for a {self.type}"
+            )
 
     def __str__(self) -> str:
-        return self.type
+        return self.type if self.value is None else f"{self.type} {self.value!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +132,41 @@ class OpProfile:
             `ArrayMetadata`, a `ListProfile` for a list with arrays, None for whatever is no array.
         out_profile: `ArrayMetadata` for one array, a tuple, a `ListProfile`, or a `ScalarProfile`.
 
+    A list is converted to a `ListProfile`, as an entry, and to a tuple as `args_profile`; an
+    `out_profile` of None is a ``ScalarProfile("none")``.
+
     Raises:
         ProfileError: an entry is something else.
+
+    >>> x = ArrayMetadata(1, "int8", "cpu")
+    >>> print(OpProfile([x, None, [x, x]], [x]))
+    (int8 rank 1 order C on cpu, -, [int8 rank 1 order C on cpu, int8 rank 1 order C on cpu]) -> \
+[int8 rank 1 order C on cpu]
     """
 
     args_profile: tuple[Any, ...]
     out_profile: Any
 
     def __post_init__(self) -> None:
-        if not isinstance(self.args_profile, tuple):
+        if not isinstance(self.args_profile, (tuple, list)):
             raise ProfileError(f"args_profile: expected a tuple, got {describe(self.args_profile)}")
+        object.__setattr__(self, "args_profile", tuple(map(_with_lists, self.args_profile)))
+        out = ScalarProfile("none") if self.out_profile is None else _with_lists(self.out_profile)
+        object.__setattr__(self, "out_profile", out)
         for index, entry in enumerate(self.args_profile):
             _check_entry(f"args_profile[{index}]", entry, (ArrayMetadata, ListProfile, type(None)))
         allowed = (ArrayMetadata, ListProfile, ScalarProfile)
-        out = self.out_profile
         for entry in out if isinstance(out, tuple) else (out,):
             _check_entry("out_profile", entry, allowed)
 
     def __str__(self) -> str:
         return f"({', '.join(map(render, self.args_profile))}) -> {render(self.out_profile)}"
+
+
+def _with_lists(entry: Any) -> Any:
+    if isinstance(entry, list):
+        return ListProfile(tuple(map(_with_lists, entry)))
+    return tuple(map(_with_lists, entry)) if isinstance(entry, tuple) else entry
 
 
 def _check_entry(where: str, entry: Any, allowed: tuple[type, ...]) -> None:
@@ -207,10 +240,12 @@ ScalarProfile(type='int'))
         return found
     if is_symbolic(out):
         return ScalarProfile("int")
+    if is_sym_number(out):
+        return ScalarProfile(out.kind)
     if out is None:
         return ScalarProfile("none")
     name = type(out).__name__
-    return ScalarProfile(name if name in SCALARS else "object")
+    return ScalarProfile(name if name in SCALARS else "object", out if name == "str" else None)
 
 
 # -- matching --------------------------------------------------------------------------------------
@@ -274,6 +309,35 @@ def ordered(profiles: Iterable[OpProfile]) -> list[OpProfile]:
     It does not depend on the order in which they were recorded.
     """
     return sorted(profiles, key=lambda p: (sum(_anys(p.args_profile)), str(p)))
+
+
+def note_profile(profiles: set[OpProfile], profile: OpProfile) -> None:
+    """Add a profile to a set; a value that it has otherwise is no constant, and is dropped.
+
+    >>> seen: set[OpProfile] = set()
+    >>> for text in ("a", "a", "b"):
+    ...     note_profile(seen, OpProfile((), ScalarProfile("str", text)))
+    >>> seen
+    {OpProfile(args_profile=(), out_profile=ScalarProfile(type='str'))}
+    """
+    if profile not in profiles:
+        profiles.add(profile)
+    elif "ScalarProfile(type='str'" in repr(profile.out_profile):
+        (known,) = [other for other in profiles if other == profile]
+        common = _common(known.out_profile, profile.out_profile)
+        profiles.remove(known)
+        profiles.add(OpProfile(profile.args_profile, common))
+
+
+def _common(one: Any, other: Any) -> Any:
+    """What two equal entries have in common: their values, if these are equal too."""
+    if isinstance(one, tuple):
+        return tuple(map(_common, one, other))
+    if isinstance(one, ListProfile):
+        return ListProfile(_common(one.items, other.items))
+    if isinstance(one, ScalarProfile) and one.value != other.value:
+        return ScalarProfile(one.type)
+    return one
 
 
 def _anys(entries: Iterable[Any]) -> Iterator[int]:

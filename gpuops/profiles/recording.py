@@ -8,7 +8,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any
 
-from gpuops.dispatch import observed
+from gpuops.observers import observed
 from gpuops.profiles.errors import MissingOpProfile
 from gpuops.profiles.model import (
     ArrayMetadata,
@@ -16,6 +16,7 @@ from gpuops.profiles.model import (
     OpProfile,
     checked_profiles,
     differences,
+    note_profile,
     ordered,
     profile_of_call,
     profile_of_output,
@@ -57,7 +58,7 @@ def record_op_profiles() -> Iterator[dict[str, set[OpProfile]]]:
         def end(out: Any) -> None:
             profile = OpProfile(args, profile_of_output(out))
             with lock:
-                profiles.setdefault(operator.qualname, set()).add(profile)
+                note_profile(profiles.setdefault(operator.qualname, set()), profile)
 
         return end
 

@@ -23,9 +23,15 @@ from gpuops.profiles.model import (
 )
 from gpuops.schema import parse_qualname
 
-__all__ = ["FORMAT_VERSION", "generate_yaml_from_profiles", "read_profiles_from_yaml"]
+__all__ = ["FORMAT_VERSION", "LARGEST", "generate_yaml_from_profiles", "read_profiles_from_yaml"]
 
-FORMAT_VERSION = (1, 0)
+FORMAT_VERSION = (1, 1)
+"""1.1 added the value of a scalar. A file says the least version that has all that is in it."""
+
+LARGEST = 16 << 20
+"""How long a file may be, in bytes or characters: some 150,000 profiles. Parsing takes a minute."""
+
+_VERSION = r"([0-9]{1,6})\.([0-9]{1,6})"
 
 # A profile is at most seven levels deep. The parser would recurse for more.
 _DEEPEST = 16
@@ -58,9 +64,12 @@ def generate_yaml_from_profiles(profiles: Mapping[str, Set[OpProfile]]) -> str:
     True
     """
     operators = {}
+    minor = 0
     for name, options in checked_profiles(profiles).items():
         try:
             parse_qualname(name)
+            if any(_has_value(profile.out_profile) for profile in options):
+                minor = 1
             operators[name] = [
                 {
                     "args": list(map(_written, profile.args_profile)),
@@ -71,12 +80,18 @@ def generate_yaml_from_profiles(profiles: Mapping[str, Set[OpProfile]]) -> str:
         except ValueError as error:
             raise ProfileError(f"profiles of {name!r}: {error}") from error
     document = {
-        "format": ".".join(map(str, FORMAT_VERSION)),
+        "format": f"{FORMAT_VERSION[0]}.{minor}",
         "gpuops": gpuops.__version__,
         "operators": operators,
     }
     text: str = _yaml().safe_dump(document, sort_keys=False, default_flow_style=None, width=100)
     return text
+
+
+def _has_value(entry: Any) -> bool:
+    if isinstance(entry, (tuple, ListProfile)):
+        return any(map(_has_value, entry if isinstance(entry, tuple) else entry.items))
+    return isinstance(entry, ScalarProfile) and entry.value is not None
 
 
 def _written(entry: Any) -> Any:
@@ -87,7 +102,8 @@ def _written(entry: Any) -> Any:
     if isinstance(entry, ListProfile):
         return {"list": list(map(_written, entry.items))}
     if isinstance(entry, ScalarProfile):
-        return {"scalar": entry.type}
+        value = {} if entry.value is None else {"value": entry.value}
+        return {"scalar": entry.type, **value}
     return {
         "rank": entry.rank,
         "dtype": _dtype_name(entry.dtype),
@@ -129,6 +145,29 @@ got a list
     root = _parsed(text)
     if root is None:
         raise ProfileError("profiles, line 1: the file is empty; expected the key 'format'")
+    try:
+        return _profiles(root)
+    except ProfileError as error:
+        note = _newer(root)
+        if not note:
+            raise
+        raise ProfileError(f"{error}{note}") from None
+
+
+def _newer(root: Any) -> str:
+    """What to say of a file of a later minor version, which may have what is unknown here."""
+    pairs = root.value if root.id == "mapping" else []
+    texts = [
+        value.value for name, value in pairs if name.value == "format" and value.id == "scalar"
+    ]
+    match = re.fullmatch(_VERSION, texts[0]) if texts else None
+    if match is None or int(match[2]) <= FORMAT_VERSION[1]:
+        return ""
+    ours = ".".join(map(str, FORMAT_VERSION))
+    return f". The file has the format {texts[0]}; this gpuops ({gpuops.__version__}) knows {ours}"
+
+
+def _profiles(root: Any) -> dict[str, set[OpProfile]]:
     document = _mapping(root, "", ("format", "gpuops", "operators"), first="format")
     if _string(document["gpuops"], "gpuops") == "":
         _fail(document["gpuops"], "gpuops", "expected a version, got an empty string")
@@ -156,6 +195,8 @@ def _cut(text: str, length: int) -> str:
 
 def _parsed(text: str | bytes) -> Any:
     yaml = _yaml()
+    if isinstance(text, (str, bytes, bytearray)) and len(text) > LARGEST:
+        raise ProfileError(f"profiles, line 1: the file is larger than {LARGEST >> 20} MiB")
     if isinstance(text, (bytes, bytearray)):
         data = bytes(text)
         try:
@@ -227,14 +268,14 @@ def _mapping(node: Any, key: str, names: tuple[str, ...], first: str = "") -> di
 
 def _check_version(node: Any) -> None:
     text = node.value if node.id == "scalar" else ""
-    match = re.fullmatch(r"([0-9]{1,6})\.([0-9]{1,6})", text)
+    match = re.fullmatch(_VERSION, text)
     if match is None:
         _fail(node, "format", f"expected a version such as '1.0', got {_got(node)}")
     if int(match[1]) != FORMAT_VERSION[0]:
-        ours = ".".join(map(str, FORMAT_VERSION))
+        major, minor = FORMAT_VERSION
         raise OutdatedProfileError(
             f"Unable to load outdated profile: it has the format version {text}, and this gpuops "
-            f"({gpuops.__version__}) reads {FORMAT_VERSION[0]}.x (it writes {ours})"
+            f"({gpuops.__version__}) reads {major}.x (it writes {major}.0 to {major}.{minor})"
         )
 
 
@@ -244,10 +285,10 @@ def _sequence(node: Any, key: str) -> list[Any]:
     return list(node.value)
 
 
-def _string(node: Any, key: str) -> str:
+def _string(node: Any, key: str, expected: str = "text") -> str:
     # A version or a name that looks like a number is still text.
     if node.id != "scalar" or node.tag == _NULL:
-        _fail(node, key, f"expected text, got {_got(node)}")
+        _fail(node, key, f"expected {expected}, got {_got(node)}")
     return str(node.value)
 
 
@@ -279,11 +320,14 @@ def _entry(node: Any, key: str, *, argument: bool = False, inner: bool = False) 
         if argument:
             _fail(node, key, "arguments are arrays, lists or null, got a tuple")
         return held
-    if names == ["scalar"] and not argument:
-        name = _string(items[0][1], "scalar")
-        return _made(items[0][1], "scalar", ScalarProfile, name)
+    if "scalar" in names and not argument:
+        found = {name.value: _string(value, name.value) for name, value in items}
+        if found.keys() <= {"scalar", "value"}:
+            _made(items[names.index("scalar")][1], "scalar", ScalarProfile, found["scalar"])
+            where = items[names.index("value")][1] if "value" in found else node
+            return _made(where, "value", ScalarProfile, found["scalar"], found.get("value"))
     parts = _mapping(node, key, ("rank", "dtype", "device", "order"))
-    rank = _string(parts["rank"], "rank")
+    rank = _string(parts["rank"], "rank", "an int from 0 to 64")
     if re.fullmatch(r"[0-9]{1,3}", rank) is None or parts["rank"].tag == _STR:
         _fail(parts["rank"], "rank", f"expected an int from 0 to 64, got {rank!r}")
     texts = {name: _string(parts[name], name) for name in ("dtype", "device", "order")}
@@ -297,4 +341,4 @@ def _made(node: Any, key: str, cls: Any, *args: Any, **kwargs: Any) -> Any:
     try:
         return cls(*args, **kwargs)
     except ProfileError as error:
-        _fail(node, key, str(error))
+        _fail(node, key, str(error).removeprefix(f"{key}: "))

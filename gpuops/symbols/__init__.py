@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from gpuops.symbols.symint import SymBool, SymInt, is_symbolic, sym_max, sym_min
+from gpuops.symbols.symnumber import SymComplex, SymFlag, SymFloat, SymNumber, is_sym_number
 
 if TYPE_CHECKING:
     from gpuops.symbols.env import Condition, ShapeEnv, Symbol
@@ -18,10 +19,15 @@ __all__ = [
     "Condition",
     "ShapeEnv",
     "SymBool",
+    "SymComplex",
+    "SymFlag",
+    "SymFloat",
     "SymInt",
+    "SymNumber",
     "Symbol",
     "broadcast_shapes",
     "broadcast_sizes",
+    "is_sym_number",
     "is_symbolic",
     "known_equal",
     "product",

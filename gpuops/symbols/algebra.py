@@ -209,6 +209,8 @@ def _parse(node: ast.expr, symbols: Mapping[str, Any]) -> Any:
 
 def evaluate(expr: Any, values: Mapping[Any, int]) -> int | None:
     """The value of an expression; None if some of its symbols have none."""
-    if not expr.free_symbols <= values.keys():
+    symbols = expr.free_symbols
+    if not symbols <= values.keys():
         return None
-    return int(expr.subs(values))
+    # Of all the symbols of a long program; SymPy would look for each of them.
+    return int(expr.subs({symbol: values[symbol] for symbol in symbols}))

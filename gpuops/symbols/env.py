@@ -12,6 +12,7 @@ from gpuops.errors import Location, ShapeError, UnknownSizeError, caller_locatio
 from gpuops.symbols._sympy import sympy
 from gpuops.symbols.algebra import Bounds, bounds, evaluate, text
 from gpuops.symbols.symint import SymBool, SymInt, make_symint
+from gpuops.symbols.symnumber import SymNumber, make_number
 
 __all__ = ["Condition", "ShapeEnv", "Symbol"]
 
@@ -93,7 +94,7 @@ class ShapeEnv:
         self.symbols: dict[Any, Symbol] = {}
         self.conditions: list[Condition] = []
         # Atomic, since several threads may use one mode.
-        self._unknown, self._input = count(), count()
+        self._unknown, self._input, self._scalar = count(), count(), count()
         self._replacements: dict[Any, Any] = {}
         # Differences that are known to be at least 0, or not to be 0.
         self._at_least_zero: list[Any] = []
@@ -135,6 +136,24 @@ class ShapeEnv:
     def new_number(self, *, origin: str) -> SymInt:
         """An int that is unknown until kernels run, and that may be negative."""
         return self._new(f"u{next(self._unknown)}", -math.inf, math.inf, None, origin)
+
+    def new_scalar(self, kind: str, *, origin: str) -> SymNumber:
+        """A float, complex or bool (`kind`) that is unknown until kernels run."""
+        name = f"{kind[0]}{next(self._scalar)}"
+        return make_number(self, kind, name, origin, caller_location())
+
+    def number_value(self, number: SymNumber) -> Any:
+        """What a number that an operator returns is.
+
+        Raises:
+            UnknownSizeError: nobody knows it.
+        """
+        location = caller_location()
+        raise UnknownSizeError(
+            f"the program needs the {number.kind} that {number.describe()} is, at {location}"
+            f"{line_text(location)}. Hand it on to operators as it is, or let the operator return "
+            "a 0-d array and compute with that"
+        )
 
     def _new(self, name: str, low: Any, high: Any, hint: int | None, origin: str) -> SymInt:
         assumption = {"positive": True} if low > 0 else {"nonnegative": True} if low == 0 else {}

@@ -233,8 +233,9 @@ class ArrayMethods:
         if order != "C":
             raise ArgumentError(f"reshape: only order='C' has an operator, got {order!r}")
         sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-        copies = {} if copy is None else {"copy": copy}
-        return xp.reshape(self, tuple(sizes), **copies)
+        if copy is None:
+            return xp.reshape(self, tuple(sizes))
+        return xp.reshape(self, tuple(sizes), copy=copy)
 
     def ravel(self) -> Any:
         """See ``numpy.ndarray.ravel``."""
@@ -248,12 +249,12 @@ class ArrayMethods:
         """See ``numpy.ndarray.transpose``."""
         if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
             axes = tuple(axes[0] or ())
-        return xp.permute_dims(self, axes or tuple(range(self.ndim))[::-1])
+        return xp.permute_dims(self, axes) if axes else xp.transpose(self)
 
     @property
     def T(self) -> Any:  # NumPy's name
         """The axes in reverse order."""
-        return self.transpose()
+        return xp.transpose(self)
 
     @property
     def mT(self) -> Any:  # NumPy's name

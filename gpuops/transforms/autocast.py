@@ -11,7 +11,7 @@ import numpy as np
 from gpuops.casting import autocast_token, cast_dtype
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind, check_device_type, device_of
-from gpuops.dispatch import ambient, entered
+from gpuops.interception import ambient, entered
 from gpuops.registry import Operator, registry
 from gpuops.transforms.array_methods import xp
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, Final, Protocol
 
-from gpuops.dispatch import ambient, register_wrapper
+from gpuops.interception import ambient, register_wrapper
 from gpuops.registry import Operator, Registration
 
 __all__ = ["LEVEL", "Transform", "begin", "nested_types", "register_nested"]
@@ -67,9 +67,10 @@ def _interpret(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) 
     for arg in args:
         cls = type(arg)
         if cls in nested_types:
-            if arg.transform.depth > depth:
-                chosen = arg.transform
-                depth = chosen.depth
+            transform = arg.transform
+            if transform is not chosen and transform.depth > depth:
+                chosen = transform
+                depth = transform.depth
         elif cls is list:
             for item in arg:
                 if type(item) in nested_types and item.transform.depth > depth:

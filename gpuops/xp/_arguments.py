@@ -45,8 +45,14 @@ def arrays(items: Any) -> Any:
 
 def ints(value: Any) -> Any:
     """One int, or several, as a list; None stays None."""
-    if value is None or type(value) is list:
+    kind = type(value)
+    if value is None or kind is list:
         return value
+    # Nearly all are these, and looking whether something is iterable takes long.
+    if kind is tuple:
+        return [*value]
+    if kind is int:
+        return [value]
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
         if isinstance(value, np.ndarray) and value.ndim == 0:
             return [value]
@@ -59,6 +65,19 @@ def numbers(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def dtype(value: Any) -> Any:
+    """The dtype of a name such as ``"float32"``, or of a type of NumPy's; all else as it is.
+
+    The dispatcher understands names too, and says what names none, but takes long over them.
+    """
+    if type(value) is not str and not (type(value) is type and issubclass(value, np.generic)):
+        return value
+    try:
+        return np.dtype(value)
+    except TypeError:
+        return value
+
+
 NORMALISERS: Final[dict[str, Callable[[Any], Any]]] = {
     "Array": array,
     "Array[]": arrays,
@@ -66,5 +85,6 @@ NORMALISERS: Final[dict[str, Callable[[Any], Any]]] = {
     "SymInt[]": ints,
     "float[]": numbers,
     "Scalar[]": numbers,
+    "dtype": dtype,
 }
 """By the type of a parameter, without its optional marks."""

@@ -11,7 +11,7 @@ from gpuops.devices import Device
 from gpuops.errors import GpuopsError, ShapeError
 from gpuops.register import FAKE
 from gpuops.registry import Operator, registry
-from gpuops.symbols import SymInt
+from gpuops.symbols import SymComplex, SymFlag, SymFloat, SymInt
 from gpuops.transforms.fake import FakeArray, of_metadata
 from gpuops.transforms.fake.context import current_mode
 from gpuops.xp._arguments import weak_types
@@ -20,7 +20,10 @@ from gpuops.xp._meta import Meta, ReadOnly, View, dense
 
 __all__ = ["register_rule"]
 
-weak_types.add(SymInt)
+weak_types.update({SymInt, SymFloat, SymComplex, SymFlag})
+
+# What stands for a number that nobody knows where only its type matters.
+_SAMPLES: dict[type, Any] = {SymFloat: 1.0, SymComplex: 1j, SymFlag: True}
 
 _CPU = Device("cpu")
 
@@ -41,8 +44,15 @@ def fake_kernel(operator: Operator, rule: Callable[..., Any]) -> Callable[..., A
     operator's name here, once.
     """
     name = operator.qualname
+    # Of other parameters, a rule needs the value. So does `arange` of its numbers.
+    scalars = operator.name != "arange" and any(
+        parameter.type.base == "Scalar" for parameter in operator.schema.parameters
+    )
 
     def fake(*args: Any, **kwargs: Any) -> Any:
+        if scalars:
+            args = tuple([_SAMPLES.get(type(value), value) for value in args])
+            kwargs = {key: _SAMPLES.get(type(value), value) for key, value in kwargs.items()}
         try:
             out = rule(*args, **kwargs)
         except (ValueError, TypeError, IndexError, ArithmeticError) as error:

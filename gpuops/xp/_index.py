@@ -53,13 +53,17 @@ def encode(key: Any, as_array: Callable[[Any], Any]) -> tuple[str, Numbers, list
     numbers: Numbers = []
     arrays = []
     for item in key if type(key) is tuple else (key,):
-        if item is None:
+        if type(item) is int:
+            letters.append("i")
+            numbers.append(item)
+        elif item is None:
             letters.append("n")
         elif item is Ellipsis:
             letters.append("e")
         elif isinstance(item, slice):
             letters.append("s")
-            numbers += [_bound(item.start), _bound(item.stop), _bound(item.step)]
+            bounds = (item.start, item.stop, item.step)
+            numbers += bounds if _plain_bounds(map(type, bounds)) else map(_bound, bounds)
         elif is_symbolic(item):
             letters.append("i")
             numbers.append(item)
@@ -82,6 +86,9 @@ def encode(key: Any, as_array: Callable[[Any], Any]) -> tuple[str, Numbers, list
                     f"integer or boolean arrays are valid indices, got {describe(item)}"
                 ) from None
     return "".join(letters), numbers, arrays
+
+
+_plain_bounds = frozenset({int, type(None)}).issuperset
 
 
 def _bound(value: Any) -> Any:
@@ -154,6 +161,8 @@ def index_meta(x: Any, layout: str, numbers: Sequence[Any], arrays: Sequence[Any
         fancy = False
         if letter == "n":
             picked.keep(1, 0)
+        elif letter == "e":
+            pass
         elif letter == ":":
             picked.keep(x.shape[picked.axis], x.strides[picked.axis])
             picked.axis += 1
@@ -187,14 +196,14 @@ def index_meta(x: Any, layout: str, numbers: Sequence[Any], arrays: Sequence[Any
         if copies or (not subspace.shape and "e" not in layout):
             return like(subspace, x.dtype if subspace.shape else x.dtype.newbyteorder("="))
         return subspace
-    only_mask = len(items) == len(arrays) == 1 and arrays[0].dtype.kind == "b"
+    only_mask = len(items) - items.count("e") == len(arrays) == 1 and arrays[0].dtype.kind == "b"
     if only_mask and x.shape and len(arrays[0].shape) == len(x.shape):
         return fresh(picked.fancy[0].shape, x.dtype)
     return _combined(picked, subspace)
 
 
 def expanded_layout(layout: str, ndim: int, arrays: Sequence[Any]) -> list[str]:
-    """The letters with the ellipsis spelled out as full slices (``":"``)."""
+    """The letters with the ellipsis spelled out as full slices (``":"``), unless it is for none."""
     if layout.count("e") > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
     array = iter(arrays)
@@ -212,7 +221,8 @@ def expanded_layout(layout: str, ndim: int, arrays: Sequence[Any]) -> list[str]:
     if "e" not in layout:
         return [*layout, *":" * (ndim - used)]
     before, _, after = layout.partition("e")
-    return [*before, *":" * (ndim - used), *after]
+    # One that stands for no axis keeps apart what is beside it.
+    return [*before, *(":" * (ndim - used) or "e"), *after]
 
 
 def _check_bounds(index: Any, shape: Sequence[Size], axis: int) -> None:

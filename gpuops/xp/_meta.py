@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpuops.symbols import broadcast_shapes, known_equal, product
+from gpuops.symbols import broadcast_shapes, known_equal
 
 __all__ = [
     "Meta",
@@ -290,8 +290,3 @@ def elementwise_strides(
 
 def _same_shape(a: Shape, b: Shape) -> bool:
     return a is b or (len(a) == len(b) and all(map(known_equal, a, b)))
-
-
-def size_of(x: Any) -> Size:
-    """The number of elements."""
-    return product(x.shape)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from gpuops.symbols import product
 from gpuops.xp._axes import axes_of, without
 from gpuops.xp._meta import Meta, dense, minor_first, operand_strides, sorted_strides
 
@@ -57,8 +56,3 @@ def refuse_empty(x: Any, axes: Sequence[int] | None, what: str) -> None:
     for axis in axes_of(axes, len(x.shape)):
         if type(x.shape[axis]) is int and x.shape[axis] == 0:
             raise ValueError(f"zero-size array to reduction operation {what} which has no identity")
-
-
-def size_along(x: Any, axes: Sequence[int] | None) -> Any:
-    """How many elements go into one of a reduction over axes."""
-    return product(x.shape[axis] for axis in axes_of(axes, len(x.shape)))

@@ -16,6 +16,7 @@ from gpuops.xp._meta import (
     is_dense,
     like,
 )
+from gpuops.xp._releases import CLIP_NEEDS_NO_BOUND, ROUND_KEEPS_ORDER_OF_COMPLEX
 from gpuops.xp._row import Row, row
 from gpuops.xp._ufuncs import ufunc_metas, ufunc_rule
 
@@ -189,6 +190,8 @@ def _round(x: Any, decimals: int = 0) -> Meta:
         # Scaled, rounded and scaled back, in memory allocated for it.
         dtype = x.dtype if x.shape else x.dtype.newbyteorder("=")
         return fresh(x.shape, dtype, "F" if is_dense(x, "F") and not is_dense(x) else "C")
+    if kind == "c" and not ROUND_KEEPS_ORDER_OF_COMPLEX:
+        return fresh(x.shape, x.dtype)
     return like(x, x.dtype) if kind in "iu" else ufunc_metas(np.positive, [x])[0]
 
 
@@ -205,7 +208,9 @@ def round(xp: Any, x: Any, decimals: int = 0) -> Any:
     >>> xp.round(np.asarray([0.5, 1.5, 2.25]), 1)
     array([0.5, 1.5, 2.2])
     """
-    return xp.round(x, decimals)
+    out = xp.round(x, decimals)
+    # An operator gives new arrays, whatever the library does where there is nothing to round.
+    return xp.copy(x, order="K") if out is x else out
 
 
 def _real(x: Any) -> Meta:
@@ -287,4 +292,6 @@ def clip(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
     >>> xp.clip(np.asarray([1, 5, 9]), 2, 6)
     array([2, 5, 6])
     """
+    if min is None and max is None and not CLIP_NEEDS_NO_BOUND:
+        return xp.positive(x)
     return xp.clip(x, min, max)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpuops.xp import fourier
+from gpuops.xp._releases import RFFTN_LAST_AXES_FIRST
 from gpuops.xp._row import ROWS
 from gpuops.xp.joining import roll
 
@@ -124,7 +125,8 @@ def rfftn(
     """
     sizes, places = _sizes_and_axes(x, s, axes)
     x = _call("rfft")(x, sizes[-1], places[-1], norm)
-    for size, axis in reversed(list(zip(sizes[:-1], places[:-1], strict=True))):
+    others = list(zip(sizes[:-1], places[:-1], strict=True))
+    for size, axis in reversed(others) if RFFTN_LAST_AXES_FIRST else others:
         x = _call("fft")(x, size, axis, norm)
     return x
 

@@ -13,6 +13,7 @@ from gpuops.transforms.levels import nested_types
 from gpuops.xp._axes import axis_of
 from gpuops.xp._index import along_axis, decode, encode, index_meta
 from gpuops.xp._meta import Meta, fresh
+from gpuops.xp._releases import TAKE_CASTING
 from gpuops.xp._row import row
 from gpuops.xp.manipulation import broadcast_to_meta, ravelled
 
@@ -43,6 +44,9 @@ def getitem(xp: Any, x: Any, layout: str, numbers: Any, arrays: Any) -> Any:
         IndexError: an index that `x` does not take.
     """
     return x[decode(layout, numbers, arrays)]
+
+
+_getitem = getitem.operator.call
 
 
 def _setitem(
@@ -154,7 +158,7 @@ def getitem_key(x: Any, key: Any) -> Any:
     array([1, 2])
     """
     x = np.asarray(x) if isinstance(x, np.generic) else x
-    return getitem.operator.call(x, *encode(key, _array_beside(x)))
+    return _getitem(x, *encode(key, lambda array: _array_beside(x)(array)))
 
 
 def setitem_key(x: Any, key: Any, value: Any) -> None:
@@ -248,10 +252,10 @@ def _take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") ->
         axis = 0
     shape = x.shape or (1,)
     axis = axis_of(axis, len(shape))
-    if not np.can_cast(dtype, np.intp, "same_kind"):
+    if not np.can_cast(dtype, np.intp, TAKE_CASTING):
         raise TypeError(
             f"Cannot cast array data from {dtype!r} to {np.dtype(np.intp)!r} according to the "
-            "rule 'same_kind'"
+            f"rule {TAKE_CASTING!r}"
         )
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")

@@ -17,6 +17,7 @@ from gpuops.xp._meta import (
     is_dense,
     view_strides,
 )
+from gpuops.xp._releases import BROADCAST_KEEPS_WHOLE_ARRAYS, RESHAPE_HAS_COPY
 from gpuops.xp._row import row
 from gpuops.xp._shapes import permuted, reshaped
 
@@ -92,7 +93,9 @@ def _broadcast_arrays(arrays: Sequence[Any]) -> list[Meta]:
         return [View(x.shape, x.dtype, x.strides) for x in arrays]
     return [
         View(x.shape, x.dtype, x.strides)
-        if len(x.shape) == len(shape) and all(map(known_equal, x.shape, shape))
+        if BROADCAST_KEEPS_WHOLE_ARRAYS
+        and len(x.shape) == len(shape)
+        and all(map(known_equal, x.shape, shape))
         else broadcast_to_meta(x, shape)
         for x in arrays
     ]
@@ -370,9 +373,14 @@ def reshape(xp: Any, x: Any, shape: Any, order: str = "C", *, copy: bool | None 
     >>> xp.reshape(np.arange(6), (2, -1)).shape
     (2, 3)
     """
-    # NumPy 2.0 knows no `copy`.
-    options = {} if copy is None else {"copy": copy}
-    return xp.reshape(x, tuple(shape), order=order, **options)
+    if copy is None:
+        return xp.reshape(x, tuple(shape), order=order)
+    if RESHAPE_HAS_COPY:
+        return xp.reshape(x, tuple(shape), order=order, copy=copy)
+    out = xp.reshape(xp.copy(x, order=order) if copy else x, tuple(shape), order=order)
+    if copy is False and x.size and not xp.may_share_memory(out, x):
+        raise ValueError("Unable to avoid creating a copy while reshaping.")
+    return out
 
 
 def ravelled(x: Any) -> Meta:

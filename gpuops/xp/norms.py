@@ -12,6 +12,7 @@ from gpuops.symbols import require_equal, sym_max, sym_min
 from gpuops.xp._axes import axes_of, axis_of, result_dtype, without
 from gpuops.xp._meta import Meta, ReadOnly, broadcast, fresh, like
 from gpuops.xp._reduce import prototype, reduced, refuse_empty
+from gpuops.xp._releases import NORMS_OF_NOTHING
 from gpuops.xp._row import row
 from gpuops.xp._shapes import permuted, reshaped
 from gpuops.xp._ufuncs import ufunc_metas
@@ -29,6 +30,14 @@ def _magnitudes(x: Any) -> Meta:
     if x.dtype.kind not in "fc":
         x = like(x, np.dtype(np.float64))
     return ufunc_metas(np.absolute, [x])[0]
+
+
+def _squares(x: Any) -> Meta:
+    """The squares of the magnitudes, as NumPy computes them: ``(x.conj() * x).real``."""
+    if x.dtype.kind not in "fc":
+        x = like(x, np.dtype(np.float64))
+    found: Meta = ufunc_metas(np.multiply, [ufunc_metas(np.conjugate, [x])[0], x])[0]
+    return Meta(found.shape, np.empty((0,), found.dtype).real.dtype, found.strides)
 
 
 def _vector_norm(
@@ -50,10 +59,12 @@ def _vector_norm(
         count = math.prod(x.shape[a] for a in gone)
         flat = reshaped(front, (count, *(x.shape[a] for a in rest)))[0]
         place = 0
-    values = _magnitudes(flat)
-    if ord == -math.inf:
-        refuse_empty(values, [place], "minimum")
+    values = _squares(flat) if ord == 2 else _magnitudes(flat)
+    if ord == -math.inf or (ord == math.inf and not NORMS_OF_NOTHING):
+        refuse_empty(values, [place], "minimum" if ord < 0 else "maximum")
     result = reduced(values, [place], False, values.dtype)
+    if ord == 2:
+        result = ufunc_metas(np.sqrt, [result])[0]
     if not keepdims:
         return result
     shape = tuple(1 if a in gone else size for a, size in enumerate(x.shape))
@@ -133,8 +144,8 @@ def _matrix_norm(
         x = like(x, np.dtype(np.float64))
     if (ord is None and kind == "nuc") or ord in (2, -2):
         values = svd_metas(x)[1]
-        if ord == -2:
-            refuse_empty(values, [-1], "minimum")
+        if ord == -2 or (ord == 2 and not NORMS_OF_NOTHING):
+            refuse_empty(values, [-1], "minimum" if ord == -2 else "maximum")
         result = reduced(values, [-1], False, values.dtype)
     elif ord is None:
         values = _magnitudes(x)
@@ -142,8 +153,8 @@ def _matrix_norm(
     else:
         values = _magnitudes(x)
         inner = reduced(values, [-2 if ord in (1, -1) else -1], False, values.dtype)
-        if ord < 0:
-            refuse_empty(inner, [-1], "minimum")
+        if ord < 0 or not NORMS_OF_NOTHING:
+            refuse_empty(inner, [-1], "minimum" if ord < 0 else "maximum")
         result = reduced(inner, [-1], False, values.dtype)
     if not keepdims:
         return result

@@ -206,11 +206,15 @@ def tensordot_axes(x1: Any, x2: Any, axes: Any = 2) -> Any:
 
 
 def _matvec(x1: Any, x2: Any) -> Meta:
+    _check_matvec(x1, x2)
+    dtype = find_loop(np.matmul, (x1.dtype, x2.dtype)).outputs[0]
+    return gufunc_meta([(x1, 2), (x2, 1)], (x1.shape[-2],), dtype)
+
+
+def _check_matvec(x1: Any, x2: Any) -> None:
     if len(x1.shape) < 2 or not x2.shape:
         raise ValueError("matvec: an input operand does not have enough dimensions")
     same_size(x1.shape[-1], x2.shape[-1], "matvec")
-    dtype = find_loop(np.matmul, (x1.dtype, x2.dtype)).outputs[0]
-    return gufunc_meta([(x1, 2), (x2, 1)], (x1.shape[-2],), dtype)
 
 
 @row("matvec(Array x1, Array x2) -> Array", fake=_matvec)
@@ -229,15 +233,20 @@ def matvec(xp: Any, x1: Any, x2: Any) -> Any:
     """
     if hasattr(xp, "matvec"):
         return xp.matvec(x1, x2)
+    _check_matvec(x1, x2)
     return xp.matmul(x1, x2[..., None])[..., 0]
 
 
 def _vecmat(x1: Any, x2: Any) -> Meta:
+    _check_vecmat(x1, x2)
+    dtype = find_loop(np.matmul, (x1.dtype, x2.dtype)).outputs[0]
+    return gufunc_meta([(x1, 1), (x2, 2)], (x2.shape[-1],), dtype)
+
+
+def _check_vecmat(x1: Any, x2: Any) -> None:
     if not x1.shape or len(x2.shape) < 2:
         raise ValueError("vecmat: an input operand does not have enough dimensions")
     same_size(x1.shape[-1], x2.shape[-2], "vecmat")
-    dtype = find_loop(np.matmul, (x1.dtype, x2.dtype)).outputs[0]
-    return gufunc_meta([(x1, 1), (x2, 2)], (x2.shape[-1],), dtype)
 
 
 @row("vecmat(Array x1, Array x2) -> Array", fake=_vecmat)
@@ -256,7 +265,10 @@ def vecmat(xp: Any, x1: Any, x2: Any) -> Any:
     """
     if hasattr(xp, "vecmat"):
         return xp.vecmat(x1, x2)
-    return xp.matmul(xp.conj(x1)[..., None, :], x2)[..., 0, :]
+    _check_vecmat(x1, x2)
+    # `conj` of bools are int8 in NumPy.
+    x1 = xp.conj(x1) if x1.dtype.kind == "c" else x1
+    return xp.matmul(x1[..., None, :], x2)[..., 0, :]
 
 
 # -- NumPy's own -----------------------------------------------------------------------------------

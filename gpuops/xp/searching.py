@@ -19,6 +19,7 @@ from gpuops.xp._meta import (
     sorted_strides,
 )
 from gpuops.xp._reduce import reduced
+from gpuops.xp._releases import WHERE_LOOKS_AT_NUMBERS_FIRST
 from gpuops.xp._row import row
 from gpuops.xp._sizes import dynamic_size
 from gpuops.xp._ufuncs import elementwise_result_dtype
@@ -101,7 +102,9 @@ def argmin(xp: Any, x: Any, axis: int | None = None, *, keepdims: bool = False) 
 
 
 def _count_nonzero(x: Any, axis: Sequence[int] | None = None, *, keepdims: bool = False) -> Meta:
-    return reduced(like(x, np.dtype(bool)), axis, keepdims, _INTP)
+    # What is counted are bools; others than bools are made bools first.
+    bools = x if x.dtype == np.dtype(bool) else like(x, np.dtype(bool))
+    return reduced(bools, axis, keepdims, _INTP)
 
 
 @row(
@@ -137,12 +140,7 @@ def count_nonzero(xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False) 
 
 
 def _nonzero(x: Any) -> list[Meta]:
-    if not x.shape:
-        raise ValueError(
-            "Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() "
-            "instead. If the context of this error is of the form `arr[nonzero(cond)]`, just use "
-            "`arr[cond]`."
-        )
+    _check_axes(x)
     count = dynamic_size(0, product(x.shape))
     ndim = len(x.shape)
     # The places are the columns of one array.
@@ -168,7 +166,18 @@ def nonzero(xp: Any, x: Any) -> Any:
     >>> xp.nonzero(np.asarray([0, 5, 6]))
     (array([1, 2]),)
     """
+    _check_axes(x)
     return list(xp.nonzero(x))
+
+
+def _check_axes(x: Any) -> None:
+    # NumPy 2.0 only warns, CuPy takes them.
+    if not x.shape:
+        raise ValueError(
+            "Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() "
+            "instead. If the context of this error is of the form `arr[nonzero(cond)]`, just use "
+            "`arr[cond]`."
+        )
 
 
 def _searchsorted(x1: Any, x2: Any, side: str = "left", sorter: Any | None = None) -> Meta:
@@ -235,9 +244,11 @@ def _chosen_dtype(x1: Any, x2: Any) -> np.dtype[Any]:
 
 
 def _where(condition: Any, x1: Any, x2: Any) -> Meta:
-    dtype = _chosen_dtype(x1, x2)
     arrays = [x for x in (condition, x1, x2) if hasattr(x, "dtype")]
-    shape = broadcast(*arrays)
+    if WHERE_LOOKS_AT_NUMBERS_FIRST:
+        dtype, shape = _chosen_dtype(x1, x2), broadcast(*arrays)
+    else:
+        shape, dtype = broadcast(*arrays), _chosen_dtype(x1, x2)
     columns = list(zip(*(operand_strides(x, shape) for x in arrays), strict=True))
     return Meta(shape, dtype, sorted_strides(shape, dtype.itemsize, minor_first(columns)))
 

@@ -30,8 +30,13 @@ def _sort(
     if axis is None:
         flat = _flat(x)
         return fresh(flat.shape, x.dtype)
-    axis_of(axis, len(x.shape))
-    return like(x, x.dtype)
+    place = axis_of(axis, len(x.shape))
+    result = like(x, x.dtype)
+    if not descending:
+        return result
+    # A copy of a view from the end.
+    turned = [-s if a == place else s for a, s in enumerate(result.strides)]
+    return like(Meta(result.shape, x.dtype, tuple(turned)), x.dtype)
 
 
 @row(

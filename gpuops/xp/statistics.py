@@ -147,7 +147,11 @@ def min(xp: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 def _mean(
     x: Any, axis: Sequence[int] | None = None, dtype: Any = None, *, keepdims: bool = False
 ) -> Meta:
-    return reduced(x, axis, keepdims, prototype(np.mean, x.dtype, dtype=dtype))
+    found = prototype(np.mean, x.dtype, dtype=dtype)
+    if dtype is None and x.dtype.kind == "f" and x.dtype.itemsize == 2:
+        # Computed in float32, and cast.
+        return like(reduced(x, axis, keepdims, np.dtype(np.float32)), found)
+    return reduced(x, axis, keepdims, found)
 
 
 @row(

@@ -30,6 +30,9 @@ __all__ = [
     "exp_below_0",
     "from_bits32",
     "from_bits64",
+    "logistic",
+    "logistic32",
+    "logistic64",
     "order",
     "unorder",
 ]
@@ -168,6 +171,66 @@ def exp_below_0(x: Any) -> Any:
 @overload(exp_below_0)
 def _exp_below_0(x):  # type: ignore[no-untyped-def]
     return {types.float32: lambda x: exp32_below_0(x), types.float64: lambda x: exp64(x)}.get(x)
+
+
+# -- the logistic function -------------------------------------------------------------------------
+
+# exp(-|x|) times this is normal wherever it is not 0: one power of two is enough to make it.
+_SCALE_32, _SCALE_64 = _F(2.0**24), 2.0**53
+_SCALE_BITS_32, _SCALE_BITS_64 = np.int32(24), 53
+# Beyond these, exp(-|x|) is less than half the least subnormal number.
+_NONE_LEFT_32, _NONE_LEFT_64 = _F(103.98), 745.14
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def logistic32(x):  # type: ignore[no-untyped-def]
+    """``1 / (1 + exp(-x))`` and ``1 / (1 + exp(x))`` for a float32.
+
+    Each has an error of less than 2.5 ulp; subnormal results are less than 1.5 ulp off.
+
+    ``silu_mul`` takes three fifths of its time with `exp32`: the exponential's argument is never
+    above 0, and the fraction is extended by a power of two, so that the exponential's own power
+    is an addition to the exponent's bits.
+    """
+    away = abs(x)
+    shifted = _ROUND_32 - away * _LOG2E_32
+    n = shifted - _ROUND_32
+    r = (-away - n * _LN2_HI_32) - n * _LN2_LO_32
+    p = (((_C6 * r + _C5) * r + _C4) * r + _C3) * r + _C2
+    p = (p * r + _ONE_32) * r + _ONE_32
+    power = np.int32(np.int32(bits32(shifted) + _SCALE_BITS_32) << _SHIFT_32)
+    small = _ZERO_32 if away > _NONE_LEFT_32 else from_bits32(np.int32(bits32(p) + power))
+    part = _ONE_32 / (small + _SCALE_32)
+    low, high = small * part, _SCALE_32 * part
+    return (low, high) if x < _ZERO_32 else (high, low)
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def logistic64(x):  # type: ignore[no-untyped-def]
+    """``1 / (1 + exp(-x))`` and ``1 / (1 + exp(x))`` for a float64; see `logistic32`."""
+    away = abs(x)
+    shifted = _ROUND_64 - away * _LOG2E_64
+    n = shifted - _ROUND_64
+    r = (-away - n * _LN2_HI_64) - n * _LN2_LO_64
+    p = ((((_D[13] * r + _D[12]) * r + _D[11]) * r + _D[10]) * r + _D[9]) * r + _D[8]
+    p = (((((p * r + _D[7]) * r + _D[6]) * r + _D[5]) * r + _D[4]) * r + _D[3]) * r + 0.5
+    p = (p * r + 1.0) * r + 1.0
+    power = (bits64(shifted) + _SCALE_BITS_64) << 52
+    small = 0.0 if away > _NONE_LEFT_64 else from_bits64(bits64(p) + power)
+    part = 1.0 / (small + _SCALE_64)
+    low, high = small * part, _SCALE_64 * part
+    return (low, high) if x < 0.0 else (high, low)
+
+
+def logistic(x: Any) -> Any:
+    """`logistic32` or `logistic64`, by the type of `x`, in compiled code."""
+    e = np.exp(x)
+    return e / (1 + e), 1 / (1 + e)
+
+
+@overload(logistic)
+def _logistic(x):  # type: ignore[no-untyped-def]
+    return {types.float32: lambda x: logistic32(x), types.float64: lambda x: logistic64(x)}.get(x)
 
 
 # -- the order of floats as whole numbers ----------------------------------------------------------

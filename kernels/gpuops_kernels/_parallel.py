@@ -40,8 +40,8 @@ def for_each_chunk(work: Callable[[int, int], object], rows: int, size: int, lea
     Raises:
         Exception: whatever `work` raised, after all ranges have ended.
     """
-    parts = min(threads(), rows, size // least + 1) if least > 0 else 1
-    if parts <= 1:
+    # Before threads(), which takes half a microsecond.
+    if size < least or least <= 0 or (parts := min(threads(), rows, size // least + 1)) <= 1:
         work(0, rows)
         return
     bounds = [rows * part // parts for part in range(parts + 1)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from gpuops_kernels._exp import exp32, exp32_below_0, exp64, order, unorder
+from gpuops_kernels._exp import exp32, exp32_below_0, exp64, logistic, order, unorder
 
 LEAST_NORMAL = float(np.finfo(np.float32).tiny)
 
@@ -29,6 +29,12 @@ def _each32_below_0(x: Any, out: Any) -> None:
 def _each64(x: Any, out: Any) -> None:
     for i in range(x.size):
         out[i] = exp64(x[i])
+
+
+@njit
+def _each_logistic(x: Any, share: Any, rest: Any) -> None:
+    for i in range(x.size):
+        share[i], rest[i] = logistic(x[i])
 
 
 def every_float32(step: int) -> np.ndarray:
@@ -100,6 +106,59 @@ def test_below_0_keeps_every_nan() -> None:
     got = np.empty(4, np.float32)
     _each32_below_0(bits.view(np.float32), got)
     assert np.isnan(got).all()
+
+
+def _check_logistic(x: np.ndarray, wide: Any) -> None:
+    share, rest = np.empty_like(x), np.empty_like(x)
+    _each_logistic(x, share, rest)
+    least = np.finfo(x.dtype).tiny
+    for got, argument in ((share, x), (rest, -x)):
+        # Of the function's two forms, the one that does not overflow.
+        small = np.exp(-np.abs(argument.astype(wide)))
+        exact = np.where(argument < 0, small, 1) / (1 + small)
+        normal = exact >= least
+        assert ulps(got[normal], exact[normal]).max() < 2.5
+        assert ulps(got[~normal], exact[~normal]).max() < 1.5
+
+
+def test_logistic32_over_the_whole_range() -> None:
+    near = np.linspace(-105, 105, 2_000_001, dtype=np.float32)
+    _check_logistic(np.concatenate([SAMPLES[::16], near]), np.float64)
+
+
+@pytest.mark.skipif(
+    np.finfo(np.longdouble).nmant < 60, reason="long double is no wider than double here"
+)
+def test_logistic64() -> None:
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(-750, 750, 500_000), rng.uniform(-1, 1, 500_000), [1e300]])
+    _check_logistic(x, np.longdouble)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logistic_of_special_values(dtype: str) -> None:
+    x = np.array([np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 1e38, -1e38], dtype)
+    share, rest = np.empty_like(x), np.empty_like(x)
+    _each_logistic(x, share, rest)
+    np.testing.assert_array_equal(share[2:], [1, 0, 0.5, 0.5, 1, 0])
+    np.testing.assert_array_equal(rest[2:], [0, 1, 0.5, 0.5, 0, 1])
+    # Of nan, a product with it is what has to be nan.
+    assert np.isnan(share[:2] * x[:2]).all()
+
+
+def test_logistic_outside_of_compiled_code() -> None:
+    share, rest = logistic(np.float64(0.5))
+    assert share == pytest.approx(1 / (1 + np.exp(-0.5))) and share + rest == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_logistic_loop_is_vector_code(dtype: str) -> None:
+    arrays = [np.zeros(4, dtype) for _ in range(3)]
+    _each_logistic(*arrays)
+    known = _each_logistic.inspect_llvm().items()
+    (text,) = (code for key, code in known if key[0].dtype.name == dtype)
+    assert f"x {'float' if dtype == 'float32' else 'double'}>" in text
+    assert "expf" not in text and "@exp(" not in text and "llvm.exp" not in text
 
 
 @pytest.mark.parametrize(("loop", "dtype"), [(_each32, "float32"), (_each64, "float64")])

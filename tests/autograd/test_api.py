@@ -81,6 +81,10 @@ def test_numbers_as_arguments_and_constants_as_results() -> None:
         (lambda: grad(f, 2)(X), ArgumentError, "argnums has 2, but f was given 1"),
         (lambda: grad(f, "x"), UsageError, "argnums must be an int or several ints"),
         (lambda: grad(f, (0, 0)), UsageError, "argnums has an argument twice"),
+        (lambda: grad(f, (0, -1))(X), UsageError, r"argument of f twice: \(0, -1\)"),
+        (lambda: grad(f, True), UsageError, "argnums must be an int or several ints, got True"),
+        (lambda: grad(f, (0.0,)), UsageError, "argnums must be an int or several ints"),
+        (lambda: grad(f, -2)(X), ArgumentError, "argnums has -2, but f was given 1"),
         (lambda: grad(3), UsageError, "takes a function, got int 3"),
         (lambda: vjp(3, X), UsageError, "vjp takes a function"),
         (
@@ -91,7 +95,21 @@ def test_numbers_as_arguments_and_constants_as_results() -> None:
         (lambda: grad(lambda x: (x, x))(1.0), GradientError, "return a scalar .*tuple of length 2"),
         (lambda: grad(lambda x: None)(X), GradientError, "return a scalar .*got None"),
         (lambda: grad(lambda x: xp.sum(x) * 1j)(X), GradientError, "must return a real scalar"),
+        (lambda: grad(xp.argmax)(X), GradientError, r"floating-point scalar, got .*int64\[\], wh"),
+        (
+            lambda: grad(lambda x: xp.sum(x) > 1)(X),
+            GradientError,
+            "floating-point scalar, got .*b",
+        ),
         (lambda: grad(f, has_aux=True)(X), UsageError, "must return a pair"),
+        (lambda: vjp(f, 3), ArgumentError, "argument 0 of f .* int 3. .*let the function close"),
+        (lambda: vjp(f, X)[1](1j), GradientError, "output of f must .* dtype float64, got .*compl"),
+        (
+            lambda: vjp(f, X)[1](gpuops.FakeArray(())),
+            GradientError,
+            "output of f must .* device cpu, got .*FakeArray",
+        ),
+        (lambda: vjp(xp.sin, X)[1](X[:2]), GradientError, r"xp::sin .* shape \(3,\)"),
         (lambda: vjp(f, X)[1](X), GradientError, r"gradient for output of f must .* shape \(\)"),
         (lambda: vjp(f, X)[1](X, X), GradientError, "structure of the outputs of f"),
         (lambda: jacrev(lambda x: x * 1j)(X), GradientError, "must return real arrays"),
@@ -108,6 +126,24 @@ def test_arrays_must_not_outlive_their_differentiation() -> None:
     grad(lambda x: kept.append(x) or xp.sum(x))(X)
     with pytest.raises(UsageError, match=r"xp::sin was called .* differentiation that has ended"):
         xp.sin(kept[0])
+
+
+def test_argnums_of_other_kinds() -> None:
+    def product(x: Any, y: Any) -> Any:
+        return xp.sum(x * y)
+
+    np.testing.assert_array_equal(grad(product, np.int64(-1))(X, 2 * X), X)
+    for several in (range(2), [0, 1], (np.int32(0), -1)):
+        found = grad(product, several)(X, 2 * X)
+        assert type(found) is tuple and len(found) == 2
+        np.testing.assert_array_equal(found[1], X)
+        assert type(jacrev(product, several)(X, 2 * X)) is tuple
+
+
+def test_gradients_for_results_that_are_whole_or_plain_numbers() -> None:
+    _, back = vjp(lambda x: (xp.sum(x), x * 1j), X)
+    (found,) = back((2, np.array([1, 2j, 3])))
+    np.testing.assert_array_equal(found, [2, 4, 2])
 
 
 def test_control_flow_on_values() -> None:
@@ -141,6 +177,24 @@ def test_inside_and_around_vmap_and_trace() -> None:
         return xp.sum(trace(lambda y: xp.sin(y) * x)(x)(x))
 
     np.testing.assert_allclose(grad(traced_within)(X), df(X))
+    for mode in ("real", "fake", "symbolic"):
+
+        def by_graph(x: Any, mode: str = mode) -> Any:
+            # `scale` is of the transformations around the tracing, and is not its argument.
+            scale = xp.sum(x) / xp.sum(x)
+            return trace(lambda y: xp.sum(xp.sin(y) * y) * scale, mode)(x)(x)
+
+        np.testing.assert_allclose(grad(by_graph)(X), df(X))
+        np.testing.assert_allclose(vmap(by_graph)(rows), [f(row) for row in rows])
+        np.testing.assert_allclose(vmap(grad(by_graph))(rows), df(rows))
+        np.testing.assert_allclose(grad(lambda r: xp.sum(vmap(by_graph)(r)))(rows), df(rows))
+        found = vmap(lambda x, mode=mode: trace(grad(f), mode)(x)(x))(rows)
+        np.testing.assert_allclose(found, df(rows))
+
+        def of_rows(r: Any, mode: str = mode) -> Any:
+            return xp.sum(trace(vmap(f), mode)(r)(r))
+
+        np.testing.assert_allclose(grad(of_rows)(rows), df(rows))
     hessian = jacrev(grad(f))(X)
     np.testing.assert_allclose(hessian, np.diag(2 * np.cos(X) - X * np.sin(X)), atol=1e-12)
 

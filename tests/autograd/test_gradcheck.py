@@ -106,6 +106,16 @@ def test_a_wrong_conjugate_is_found() -> None:
         (lambda: gradcheck(xp.sin, ()), "among the inputs, got none"),
         (lambda: gradcheck(xp.sin, X.astype(np.float32)), "input 0 is float32; finite differences"),
         (lambda: gradcheck(lambda x: 3, X), "must return arrays, got int 3"),
+        (lambda: gradgradcheck(lambda x: 3, X), "gradgradcheck: .* must return arrays, got int 3"),
+        (lambda: gradcheck(3, X), "gradcheck takes a function, got int 3"),
+        (lambda: gradgradcheck(3, X), "gradgradcheck takes a function, got int 3"),
+        (lambda: gradgradcheck(xp.sin, ()), "gradgradcheck: .*among the inputs, got none"),
+        (lambda: gradcheck(xp.sin, X, eps=0), "eps must be above 0, got 0"),
+        (lambda: gradgradcheck(xp.sin, X, X[:2]), r"grad_outputs .* shapes .*\[3\]; got .*\[2\]"),
+        (
+            lambda: gradcheck(lambda d: d["a"], {"a": X.astype(np.float32)}),
+            r"input 0\['a'\] is float32",
+        ),
     ],
 )
 def test_what_cannot_be_checked(call: Any, message: str) -> None:
@@ -119,3 +129,43 @@ def test_other_arguments_and_several_outputs() -> None:
 
     assert gradcheck(f, (X, 3, X * 2, np.array([2, 0])))
     assert gradgradcheck(lambda x, n: x**n, (X, 3))
+
+
+def test_pytrees_of_arrays() -> None:
+    def f(weights: Any, x: Any) -> Any:
+        return weights["a"][0] * x + weights["b"] * weights["n"]
+
+    given = {"a": [X, None], "b": X * 2, "n": 3}
+    assert gradcheck(f, (given, X))
+    assert gradgradcheck(f, (given, X))
+    assert gradcheck(lambda weights: f(weights, X), given)
+
+    def wrong(weights: Any) -> Any:
+        return gpuops.stop_gradient(weights["a"][0]) * weights["b"]
+
+    with pytest.raises(GradcheckError, match=r"with respect to input 0\['a'\]\[0\] \(numpy.nd"):
+        gradcheck(wrong, given)
+    with pytest.raises(GradcheckError, match=r"with respect to input \d+ \(numpy.ndarray"):
+        gradgradcheck(lambda w: gpuops.stop_gradient(w["b"]) * w["b"], given)
+
+
+@pytest.mark.parametrize(
+    ("formula", "first", "second"),
+    [
+        (lambda g, x: g * 3 * x * abs(x), False, True),  # wrong for negative numbers only
+        (lambda g, x: gpuops.stop_gradient(g) * 3 * x * x, True, False),
+        (lambda g, x: g * 3 * gpuops.stop_gradient(x) * x, True, False),
+        # Steps, the gradient of which is 0 as it should be.
+        (lambda g, x: xp.astype(g * 3 * x * x, np.int64), False, True),
+        # Cast to the input's dtype, and no worse than finite differences are.
+        (lambda g, x: xp.astype(g * 3 * x * x, np.float32), True, False),
+    ],
+)
+def test_what_each_check_finds(planted: Any, formula: Any, first: bool, second: bool) -> None:
+    cube = planted(formula)
+    assert gradcheck(cube, X, raise_exception=False) is first
+    assert gradgradcheck(cube, X, raise_exception=False) is second
+
+
+def test_functions_that_return_numpys_scalars() -> None:
+    assert gradgradcheck(lambda x: np.sum(x * x * x), X)

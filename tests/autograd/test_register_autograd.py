@@ -22,6 +22,7 @@ from gpuops import (
     vjp,
     xp,
 )
+from gpuops.transforms.autograd.writes import LARGEST
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -549,6 +550,12 @@ def test_integer_outputs_never_require_a_gradient(ns: str) -> None:
         (np.ones(()), r"invalid gradient at index 0 - got \[\]"),
         (1.5, "gradient of 'x' to be an array or None, got float 1.5"),
         ([1.0], "gradient of 'x' to be an array or None, got list"),
+        (gpuops.FakeArray((3,)), "gradient of 'x' to be an array or None, got .*FakeArray"),
+        (
+            np.array([1, 2, 3], object),
+            "gradient of 'x' to be an array of numbers, .*object",
+        ),
+        (np.array(["a", "b", "c"]), "gradient of 'x' to be an array of numbers, .*<U1"),
     ],
 )
 def test_wrong_gradients_are_refused(ns: str, returned: Any, message: str) -> None:
@@ -569,6 +576,16 @@ def test_gradients_are_reduced_and_cast(ns: str) -> None:
     # A NumPy scalar, which NumPy's reductions give.
     square.register_autograd(lambda ctx, g: np.float64(7))
     assert grad(total(square))(np.asarray(2.0)) == 7
+
+
+def test_several_gradients_are_a_tuple(ns: str) -> None:
+    @gpuops.custom_op(f"{ns}::f", mutates_args=())
+    def f(x: Array, y: Array) -> Array:
+        return x * y
+
+    f.register_autograd(lambda ctx, g: [g, g])
+    with pytest.raises(GradientError, match=r"expected 2, .*\(x, y\), got 1 \(list of length 2; "):
+        grad(lambda x: xp.sum(f(x, X)))(X)
 
 
 def test_a_gradient_for_what_is_no_array_is_refused(ns: str) -> None:
@@ -617,6 +634,46 @@ def test_a_saved_array_that_was_modified(ns: str, kind: str) -> None:
     name = f"{ns}::square" if kind == "formula" else "xp::multiply"
     with pytest.raises(GradientError, match=f"{name}.*modified since.*version"):
         back(np.ones(3))
+
+
+# R20
+@pytest.mark.parametrize(
+    ("function", "what", "noticed"),
+    [
+        (lambda x: x * x, "argument", True),
+        (lambda x: x * 2, "argument", False),  # not needed
+        (xp.exp, "argument", False),
+        (xp.exp, "result", True),
+        (xp.sin, "result", False),
+        (lambda x: xp.sum(x * x), "argument", True),
+        (lambda x: xp.sin(xp.copy(x)), "argument", False),
+        (lambda x: xp.sin(x[1:]), "argument", True),  # a view of it
+    ],
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_writes_of_numpy_between_the_passes(
+    function: Any, what: str, noticed: bool, order: Any
+) -> None:
+    x = np.arange(1.0, 7.0).reshape(2, 3).copy(order)
+    out, back = vjp(function, x)
+    back(np.ones_like(out), retain_graph=True)
+    written = x if what == "argument" else out
+    # Swapped: a sum would not tell.
+    written[...] = written[::-1].copy()
+    if not noticed:
+        back(np.ones_like(out))
+        return
+    for _ in range(2):
+        with pytest.raises(GradientError, match="modified since the call"):
+            back(np.ones_like(out), retain_graph=True)
+
+
+def test_large_arrays_are_not_looked_at() -> None:
+    """What it would cost: see `gpuops.transforms.autograd.writes`."""
+    x = np.ones(LARGEST // 8 + 1)
+    _, back = vjp(lambda x: x * x, x)
+    x[:] = 5
+    np.testing.assert_array_equal(back(np.ones_like(x))[0], 10)
 
 
 # R20
@@ -747,3 +804,128 @@ def test_opaque_objects_in_ctx(ns: str) -> None:
     first, second = Handle(2), Handle(5)
     f.register_autograd(backward, setup_context=setup)
     np.testing.assert_array_equal(grad(lambda x: xp.sum(f(first, x, second)))(X), [10, 10, 10])
+
+
+# -- forward ---------------------------------------------------------------------------------------
+
+
+def make_logistic(ns: str) -> tuple[Any, Any, list[str]]:
+    """An operator, another that also returns what its gradient needs, and which of them ran."""
+    ran: list[str] = []
+
+    @gpuops.custom_op(f"{ns}::logistic", mutates_args=())
+    def logistic(x: Array, scale: float = 1.0) -> Array:
+        ran.append("logistic")
+        return scale / (1 + np.exp(-x))
+
+    @gpuops.custom_op(f"{ns}::logistic_and_slope", mutates_args=())
+    def with_slope(x: Array, scale: float) -> tuple[Array, Array]:
+        ran.append("with_slope")
+        y = 1 / (1 + np.exp(-x))
+        return scale * y, scale * y * (1 - y)
+
+    for op, outputs in ((logistic, 1), (with_slope, 2)):
+        fakes = [lambda x, scale=1.0: x.new_empty(x.shape), lambda x, scale: (
+            x.new_empty(x.shape), x.new_empty(x.shape))]  # fmt: skip
+        op.register_fake(fakes[outputs - 1])
+    return logistic, with_slope, ran
+
+
+def keep_slope(ctx: Any, inputs: Any, output: Any, residuals: Any) -> None:
+    ctx.save_for_backward(residuals["slope"])
+
+
+def times_slope(ctx: Any, g: Any) -> Any:
+    return g * ctx.saved_arrays[0], None
+
+
+def test_forward_is_called_in_the_operators_place(ns: str) -> None:
+    logistic, with_slope, ran = make_logistic(ns)
+
+    def forward(x: Any, scale: float) -> Any:
+        y, slope = with_slope(x, scale)
+        return y, {"slope": slope}
+
+    logistic.register_autograd(times_slope, setup_context=keep_slope, forward=forward)
+    expected = logistic(X, 2.0)
+    assert ran == ["logistic"]
+    out, back = vjp(lambda x: logistic(x, 2.0), X)
+    assert ran == ["logistic", "with_slope"], "defaults are filled in, and the kernel does not run"
+    np.testing.assert_allclose(out, expected)
+    (found,) = back(np.ones(3))
+    np.testing.assert_allclose(found, expected * (1 - expected / 2))
+    graph = gpuops.trace(lambda x: grad(total(logistic))(x), "fake")(X)
+    assert [n.operator.name for n in graph.nodes if "logistic" in n.operator.name] == [
+        "logistic_and_slope"
+    ]
+
+    def constant(x: Any) -> Any:
+        with gpuops.no_grad():
+            return xp.sum(x * logistic(x))
+
+    ran.clear()
+    grad(constant)(X)
+    logistic(X)
+    assert ran == ["logistic"] * 2, "without a gradient it is the operator that runs"
+
+
+def test_forward_with_keyword_only_inputs_and_several_outputs(ns: str) -> None:
+    @gpuops.custom_op(f"{ns}::divmod", mutates_args=())
+    def parts(x: Array, *, by: float) -> tuple[Array, Array]:
+        return np.floor(x / by), x % by
+
+    def forward(x: Any, *, by: float) -> Any:
+        return parts(x, by=by), by
+
+    seen: list[Any] = []
+
+    def setup(ctx: Any, inputs: Any, keyword_only_inputs: Any, output: Any, residuals: Any) -> None:
+        seen.append((len(inputs), dict(keyword_only_inputs), len(output), residuals))
+
+    parts.register_autograd(lambda ctx, a, b: b, setup_context=setup, forward=forward)
+    np.testing.assert_array_equal(grad(lambda x: xp.sum(parts(x, by=2.0)[1]))(X), np.ones(3))
+    assert seen == [(1, {"by": 2.0}, 2, 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda x: x, r"must return a pair \(output, residuals\), got numpy.ndarray"),
+        (lambda x: (x, 1, 2), r"must return a pair \(output, residuals\), got tuple"),
+        (lambda x: ((x, x), None), "must return Array as output 0, got tuple"),
+        (lambda x: (None, None), "must return Array as output 0, got None"),
+    ],
+)
+def test_what_forward_must_return(ns: str, returned: Any, message: str) -> None:
+    logistic, _, _ = make_logistic(ns)
+    logistic.register_autograd(
+        times_slope, setup_context=keep_slope, forward=lambda x, scale: returned(x)
+    )
+    with pytest.raises(GradientError, match=message) as caught:
+        vjp(logistic, X)
+    assert f"{ns}::logistic: forward (at {__file__}:" in str(caught.value)
+
+
+def test_forward_is_checked_when_it_is_registered(ns: str) -> None:
+    logistic, _, _ = make_logistic(ns)
+    with pytest.raises(UsageError, match="forward is required to be a callable, got int"):
+        logistic.register_autograd(times_slope, setup_context=keep_slope, forward=3)
+    with pytest.raises(UsageError, match="forward takes a setup_context"):
+        logistic.register_autograd(times_slope, forward=lambda x, scale: None)
+    with pytest.raises(RegistrationError, match=r"setup_context.* cannot take its arguments"):
+        logistic.register_autograd(
+            times_slope, setup_context=keep_inputs, forward=lambda x, scale: None
+        )
+    with pytest.raises(
+        RegistrationError,
+        match=r"forward\(x\) at .* cannot take .* \(x, scale\) passed by position",
+    ):
+        logistic.register_autograd(times_slope, setup_context=keep_slope, forward=lambda x: None)
+    with Library(ns, "FRAGMENT") as lib:
+        lib.register_autograd(
+            "logistic", times_slope, setup_context=keep_slope, forward=lambda x, scale: (x, {})
+        )
+        with pytest.raises(KeyError, match="slope"):
+            vjp(logistic, X)
+    with pytest.raises(NoGradientError):
+        grad(total(logistic))(X)

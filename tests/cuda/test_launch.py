@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -43,18 +42,6 @@ extern "C" __global__ void tiled(float* x) {
     x[threadIdx.x] = tile[1023 - threadIdx.x] + more[1023 - threadIdx.x];
 }
 """
-
-
-@pytest.fixture
-def cupy() -> Iterator[StandIn]:
-    with standin_cupy.loaded() as module:
-        yield module
-
-
-@pytest.fixture
-def two_gpus() -> Iterator[StandIn]:
-    with standin_cupy.loaded(devices=2) as module:
-        yield module
 
 
 def scale() -> cuda.Kernel:

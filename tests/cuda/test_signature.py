@@ -20,7 +20,8 @@ from gpuops import cuda
 from gpuops.cuda.checker import make_checker
 from gpuops.cuda.cubin import ParameterSlot
 from gpuops.cuda.mangling import CType
-from gpuops.cuda.signature import KernelSignature, parameter_names, signature_of
+from gpuops.cuda.parameter_names import parameter_names
+from gpuops.cuda.signature import KernelSignature, signature_of
 from gpuops.errors import ArgumentError
 
 SOURCE = r"""

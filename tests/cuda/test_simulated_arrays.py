@@ -277,3 +277,28 @@ def test_what_numpy_writes_counts_as_written(x: Any, write: Any) -> None:
     write(fresh)
     assert fresh.written.all()
     gpuops.cuda.Kernel(COPY, "copy")(1, 32, (fresh, x, 6))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, w: x * w,
+        lambda x, w: w - x,
+        lambda x, w: np.multiply(x, w),
+        lambda x, w: np.concatenate([x, w]),
+        lambda x, w: np.where(x > 1, w, x),
+    ],
+)
+def test_arrays_of_transforms_beside_it_get_the_call(x: Any, function: Any) -> None:
+    host = x.get()
+    for wrap in (gpuops.grad, lambda f: gpuops.vmap(f, out_dims=0)):
+        if wrap is gpuops.grad:
+            found = wrap(lambda w: gpuops.xp.sum(function(x, w)))(x)
+            expected = wrap(lambda w: gpuops.xp.sum(function(host, w)))(host)
+        else:
+            found = wrap(lambda w: function(x, w * x))(x)
+            expected = wrap(lambda w: function(host, w * host))(host)
+        assert gpuops.device_of(found).type == "cuda"
+        np.testing.assert_array_equal(found.get(), expected)
+    second = gpuops.grad(lambda w: gpuops.xp.sum(gpuops.grad(lambda w: (w * w * w).sum())(w)))(x)
+    np.testing.assert_array_equal(second.get(), 6 * host)

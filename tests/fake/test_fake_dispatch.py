@@ -20,8 +20,10 @@ from gpuops import (
     FakeMode,
     Library,
     NoFakeError,
+    OperatorNotFoundError,
     ReturnError,
     Tag,
+    UsageError,
     custom_op,
     get_ctx,
 )
@@ -138,6 +140,32 @@ def test_a_default_kernel_is_a_library_operators_fake(ns: str) -> None:  # P4
         with lib.register_fake("g", lambda x: x.new_empty((2,))):
             assert getattr(gpuops.ops, ns).g(X).shape == (2,)
         assert getattr(gpuops.ops, ns).g(X).shape == (1,)
+
+
+# torch's composite operators are made of other operators and refuse a fake of their own. gpuops has
+# no such kind: what is made of operators is a function, a default kernel is what P4 says.
+def test_what_is_made_of_operators_takes_no_fake(ns: str) -> None:  # P5
+    @custom_op(f"{ns}::double", mutates_args=(), schema="(Array x) -> Array")
+    def double(x: Any) -> Any:
+        return 2 * x
+
+    double.register_fake(lambda x: x.new_empty(x.shape))
+
+    def quadruple(x: Any) -> Any:
+        return double(double(x))
+
+    assert quadruple(X).shape == X.shape
+    for composite in (quadruple, gpuops.xp.hstack):
+        with pytest.raises(UsageError, match="expected an operator .* got an object of type func"):
+            gpuops.register_fake(composite, lambda x: x)
+    with pytest.raises(OperatorNotFoundError, match="operator xp::hstack does not exist"):
+        gpuops.register_fake("xp::hstack", lambda arrays: arrays[0])
+    with Library(ns, "FRAGMENT") as lib:
+        lib.define("g(Array x) -> Array")
+        with pytest.raises(DeviceError, match="Expected one of cpu, cuda .*CompositeImplicit"):
+            lib.impl("g", quadruple, "CompositeImplicitAutograd")
+        with pytest.raises(NoFakeError, match=f"{ns}::g"):
+            getattr(gpuops.ops, ns).g(X)
 
 
 def test_a_custom_ops_own_function_is_no_fake(ns: str) -> None:  # P1

@@ -105,3 +105,32 @@ def test_command(tmp_path, capsys):
 def test_command_of_an_unknown_pack(capsys):
     assert main(["check", "no_such_pack"]) == 2
     assert "no_such_pack" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("planted", [None, "another value", "another dtype"])
+def test_forward_of_a_formula_computes_what_the_operator_does(ns, planted):
+    @gpuops.custom_op(f"{ns}::double", mutates_args=())
+    def double(x: gpuops.Array) -> gpuops.Array:
+        return np.asarray(2 * x)
+
+    double.register_fake(lambda x: x.new_empty(x.shape))
+
+    def forward(x):
+        out = gpuops.xp.multiply(x, 2.0)
+        if planted == "another value":
+            out = out + 1  # which no finite difference shows
+        if planted == "another dtype":
+            out = gpuops.xp.astype(out, "float32")
+        return out, None
+
+    double.register_autograd(
+        lambda ctx, g: 2 * gpuops.xp.astype(g, "float64"),
+        setup_context=lambda ctx, inputs, output, residuals: None,
+        forward=forward,
+    )
+    found = gpuops.opcheck(double, matrix(), test_utils="test_autograd", raise_exception=False)
+    if planted is None:
+        assert found["test_autograd"] == "SUCCESS"
+        return
+    with pytest.raises(OpCheckError, match=r"output 0 is not what it is elsewhere"):
+        gpuops.opcheck(double, matrix(), test_utils="test_autograd")

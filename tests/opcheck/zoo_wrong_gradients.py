@@ -309,6 +309,11 @@ WRONG_GRADIENTS = [
         two,
         setup=_optional_setup,
     ),
+    _g(
+        "traced_only",
+        "traced gradient",
+        lambda ctx, g: (2 if ".trace" in type(g).__module__ else 3) * _x(ctx) ** 2 * g,
+    ),
     # -- second gradients --------------------------------------------------------------------------
     _g(
         "second_without_x",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 import gpuops
 from gpuops import FakeArray, FakeMode
-from gpuops.dispatch import _quick_kernel, observers
+from gpuops.observers import observers
 from gpuops.profiles import (
     ArrayMetadata,
     ListProfile,
@@ -26,6 +27,7 @@ from gpuops.profiles import (
     record_op_profiles,
     unsafe_generate_fake_kernels,
 )
+from gpuops.selection import quick_kernel
 
 F32 = ArrayMetadata(1, "float32", "cpu")
 
@@ -118,7 +120,7 @@ def test_recorders_nest_and_calls_are_quick_again_afterwards(ops):
 def test_calls_go_straight_to_the_kernel_unless_somebody_records(ops):
     def kernel_of_calls():
         operator = gpuops.registry.as_operator("profiled::scale")
-        return _quick_kernel(operator, "cpu")
+        return quick_kernel(operator, "cpu")
 
     before = kernel_of_calls()
     with record_op_profiles():
@@ -271,6 +273,74 @@ def test_blocks_nest_and_other_threads_keep_their_own(ops):
                 thread.join()
             assert ops.scale(x).ndim == 1
     assert len(caught) == 1
+
+
+def test_profiles_are_made_of_lists_and_none_too():  # X6, X8
+    made = OpProfile([F32, None, [F32, None]], [F32])
+    assert made == OpProfile((F32, None, ListProfile((F32, None))), ListProfile([F32]))
+    assert len({made, OpProfile((F32, None, [F32, None]), [F32])}) == 1
+    assert OpProfile((F32,), None) == OpProfile((F32,), ScalarProfile("none"))
+
+
+@pytest.mark.parametrize(
+    ("args", "out", "text"),
+    [
+        ((F32,), (F32, (F32,)), "out_profile: expected array metadata, got tuple"),
+        ((F32, [[F32]]), F32, r"args_profile\[1\]: expected array metadata"),
+        ("ab", F32, "args_profile: expected a tuple, got str 'ab'"),
+        ((3,), F32, r"args_profile\[0\]: expected array metadata, got int 3"),
+        ((F32, (F32,)), F32, r"args_profile\[1\]: expected array metadata, got tuple"),
+        ((ScalarProfile("int"),), F32, r"args_profile\[0\]: expected array metadata"),
+        ((F32,), [(F32,)], "out_profile: expected array metadata, got tuple"),
+        ((F32,), 3, "out_profile: expected array metadata, got int 3"),
+    ],
+)
+def test_malformed_profiles(args, out, text):
+    with pytest.raises(ProfileError, match=text):
+        OpProfile(args, out)
+    with pytest.raises(ProfileError, match="items: expected a tuple, got int 3"):
+        ListProfile(3)
+
+
+def test_blocks_may_end_in_any_order_and_in_another_context(ops):
+    x = ArrayMetadata(1, "float64", "cpu")
+
+    def profiles(dtype):
+        return {"profiled::scale": {OpProfile((x, None, None), ArrayMetadata(1, dtype, "cpu"))}}
+
+    def block(dtype):
+        with unsafe_generate_fake_kernels(profiles(dtype)):
+            yield
+
+    def dtype():
+        return ops.scale(FakeMode().from_array(np.ones(3))).dtype
+
+    def outer():
+        first, second = block("int8"), block("int16")
+        next(first)
+        next(second)
+        assert dtype() == "int16"
+        first.close()
+        assert dtype() == "int16"
+        contextvars.copy_context().run(second.close)
+        assert dtype() == "int16"  # this context's block was not left
+
+    contextvars.copy_context().run(outer)
+    with pytest.raises(gpuops.NoFakeError):
+        dtype()
+
+
+def test_a_generated_fake_says_that_it_is_one(ops):
+    x = ArrayMetadata(1, "float64", "cpu")
+    with unsafe_generate_fake_kernels({"profiled::scale": {OpProfile((x, None, None), x)}}):
+        out = ops.scale(FakeMode().from_array(np.ones(3)))
+        with pytest.raises(gpuops.errors.UnknownSizeError, match=r"made from recorded profiles\)"):
+            int(out.shape[0])
+    with unsafe_generate_fake_kernels({"profiled::scale": {OpProfile((x, None, None), (x, x))}}):
+        with pytest.raises(
+            gpuops.ReturnError, match=r"GeneratedFake \(made from recorded profiles"
+        ):
+            ops.scale(FakeMode().from_array(np.ones(3)))
 
 
 def test_tuples_lists_and_in_place_results(ops):  # X8

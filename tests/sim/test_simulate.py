@@ -48,6 +48,60 @@ def test_numbers_become_the_type_of_the_parameter() -> None:
     assert out.tolist() == [2, 3, 4, 5, 6, 7, 0, 8]
 
 
+HALVES = """#include <cuda_fp16.h>
+#include <cuda_bf16.h>
+extern "C" __global__ void k(__half* h, __nv_bfloat16* b) {}"""
+
+
+def takes(parameter: str) -> cuda.Kernel:
+    return cuda.Kernel(f'extern "C" __global__ void k({parameter} x) {{}}', "k")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "meant", "refused"),
+    [
+        ("float*", "f4 c8 u1 V4 S3", "f8 f2 i4 u4 i8 i1 ? c16 >f4 M8[s]"),
+        ("const double*", "f8 c16 u1", "f4 c8 i8 >f8"),
+        ("int*", "i4 u4 u1 V8", "i8 f4 f8 i2 ? >i4 c8"),
+        ("unsigned int*", "u4 i4", "u8 u2 f4"),
+        ("long long*", "i8 u8 M8[s] m8[ms]", "i4 f8 c8"),
+        ("bool*", "? u1 i1", "i4 f4"),
+        ("char*", "i1 u1 ? S8", "i2 f4"),
+        ("float4*", "f4 c8", "f8 i4"),
+        ("void*", "f4 f8 i1 c16 >f4", ""),
+        ("float**", "u8 i8", "f4 i4"),
+    ],
+)
+def test_arrays_hold_what_pointers_point_to(parameter: str, meant: str, refused: str) -> None:
+    kernel = takes(parameter)
+    for dtype in meant.split():
+        cuda.simulate(kernel, 1, 1, (np.zeros(4, dtype),))
+    for dtype in refused.split():
+        array = np.zeros(4, dtype)
+        with pytest.raises(ArgumentError) as caught:
+            cuda.simulate(kernel, 1, 1, (array,))
+        message = str(caught.value)
+        assert message.startswith(f"Kernel 'k': argument 0 ({parameter} x) must be an array of ")
+        assert "or pass cuda.pointer(array) to reinterpret its bytes on purpose" in message
+        assert f"got numpy.ndarray {array.dtype}[4]. The kernel was made at {__file__}:" in message
+        cuda.simulate(kernel, 1, 1, (cuda.pointer(array),))
+
+
+def test_the_bits_of_half_precision_are_integers() -> None:
+    kernel = cuda.Kernel(HALVES, "k")
+    for dtype in ("f2", "u2", "i2"):
+        cuda.simulate(kernel, 1, 1, (np.zeros(4, dtype), np.zeros(4, "u2")))
+    for first, second in (("f4", "u2"), ("f2", "f2"), ("f2", "f4"), ("u4", "u2")):
+        with pytest.raises(ArgumentError, match="must be an array of"):
+            cuda.simulate(kernel, 1, 1, (np.zeros(4, first), np.zeros(4, second)))
+
+
+def test_a_bare_pointer_is_one_to_an_array() -> None:
+    for args in ((cuda.pointer(3), 1.0, 4), (np.zeros(4, "f4"), cuda.pointer(np.zeros(1)), 4)):
+        with pytest.raises(ArgumentError, match=r"Kernel 'scale': argument \d \(.*\) must be"):
+            cuda.simulate(SCALE, 1, 1, args)
+
+
 @pytest.mark.parametrize(
     ("args", "problem"),
     [

@@ -9,7 +9,7 @@ import pytest
 
 import gpuops
 import gpuops_kernels
-from gpuops import RandomnessError, vmap, xp
+from gpuops import RandomnessError, VmapError, vmap, xp
 from gpuops.batching import VMAP
 from gpuops.cases import load_cases
 from gpuops.random import RNGState
@@ -17,7 +17,7 @@ from gpuops.registry import registry
 from tests.vmap.batches import leaves, with_arrays
 
 NAMES = sorted(gpuops_kernels.__all__)
-RANDOM = ["dropout", "normal", "random_bits", "uniform"]
+RANDOM = ["dropout", "dropout_forward", "normal", "random_bits", "uniform"]
 
 
 def operator(name: str) -> Any:
@@ -164,6 +164,8 @@ def test_random_operators_are_refused_unless_told_what_to_do(name: str, batched:
 
 def draw(name: str, x: Any, rng: RNGState) -> Any:
     call = operator(name)
+    if name == "dropout_forward":
+        return call(x, 0.5, rng)[0]
     return call(x, 0.5, rng) if name == "dropout" else call([5], rng)
 
 
@@ -278,3 +280,37 @@ def test_nested_it_is_a_loop_in_a_loop(name: str) -> None:
             ):
                 rtol, atol = case.tolerances(wanted.dtype)
                 np.testing.assert_allclose(got[i, j], wanted, rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("name", ["dropout", "normal"])
+def test_parts_of_a_batch_draw_the_same_numbers_too(name: str, size: int) -> None:
+    x = np.ones((5, 5))
+
+    def function(row: Any, rng: RNGState, other: RNGState) -> Any:
+        first = draw(name, row, rng)
+        # A second draw, and of another state.
+        return first, draw(name, row, rng) + draw(name, row, other)
+
+    def run(chunk_size: int | None) -> Any:
+        states = RNGState(3), RNGState(4)
+        states[1].jump(10)
+        found = vmap(function, (0, None, None), randomness="same", chunk_size=chunk_size)
+        return found(x, *states), states
+
+    (first, second), states = run(size)
+    (whole_first, whole_second), whole_states = run(None)
+    np.testing.assert_array_equal(first, whole_first)
+    np.testing.assert_array_equal(second, whole_second)
+    assert (first == first[0]).all() and not (first == second).all()
+    assert states == whole_states
+
+
+def test_parts_that_draw_the_same_numbers_are_no_graph() -> None:
+    def function(x: Any, rng: RNGState) -> Any:
+        return vmap(lambda row: row + draw("uniform", row, rng), randomness="same", chunk_size=2)(x)
+
+    x = np.ones((5, 5))
+    assert gpuops.trace(function, "fake")(x[:2], RNGState(1))(x[:2], RNGState(1)).shape == (2, 5)
+    with pytest.raises(VmapError, match=r"every part .* which a graph cannot say"):
+        gpuops.trace(function, "fake")(x, RNGState(1))

@@ -282,6 +282,10 @@ def test_a_rule_that_returns_no_pair_is_refused(double: Any, wrong: Any) -> None
         (X, 0),
         ((X, X, X), 0),
         ((X, 3), 0),
+        ((X, 3), (0, None)),
+        ((X, None), (0, None)),
+        ((X, None), 0),
+        ((X, [X]), 0),
         ((X, X), {0: 0}),
     ],
 )
@@ -289,6 +293,30 @@ def test_out_dims_of_another_structure_are_refused(split: Any, out: Any, dims: A
     split.register_vmap(lambda info, in_dims, x: (out, dims))
     with pytest.raises(VmapError, match=r"vmap_test::split .*incompatible \(output, out_dims\)"):
         vmap(split)(X)
+
+
+# S9
+@pytest.mark.parametrize("out", [None, X])
+def test_the_rule_of_an_operator_that_returns_nothing(out: Any) -> None:
+    @gpuops.custom_op("vmap_test::clear", mutates_args={"x"})
+    def clear(x: Array) -> None:
+        x[...] = 0
+
+    def rule(info: Any, in_dims: Any, x: Any) -> Any:
+        clear(x)
+        return out, None
+
+    clear.register_vmap(rule)
+    x = np.ones((3, 2))
+    try:
+        if out is None:
+            vmap(lambda row: clear(row) or row)(x)
+            assert not x.any()
+        else:
+            with pytest.raises(VmapError, match="vmap_test::clear .* so None was expected"):
+                vmap(clear)(x)
+    finally:
+        clear.undo()
 
 
 # S10
@@ -435,3 +463,14 @@ def test_a_wrong_rule_is_found_by_comparing_with_a_loop(double: Any) -> None:
         check(double, [X], [0])
     double.register_vmap(rule)
     check(double, [X], [0])
+
+
+@pytest.mark.filterwarnings("ignore::gpuops.errors.PerformanceWarning")
+def test_a_loop_over_a_batch_is_traced_with_symbols_for_the_sizes(ns: str) -> None:
+    with gpuops.Library(ns, "DEF") as library:
+        library.define("double(Array x) -> Array")
+        library.impl("double", lambda x: x * 2, "cpu")
+        library.register_fake("double", lambda x: x.new_empty(x.shape))
+        double = getattr(gpuops.ops, ns).double
+        graph = gpuops.trace(lambda x: gpuops.vmap(double)(x), "symbolic")(np.ones((2, 3)))
+        np.testing.assert_array_equal(graph(np.ones((2, 5))), np.full((2, 5), 2.0))

@@ -141,7 +141,7 @@ def test_the_function_keeps_its_name_and_an_error_in_it_leaves_nothing_behind() 
     assert batched.__name__ == "named"
     with pytest.raises(RuntimeError, match="mine"):
         batched(X)
-    from gpuops.dispatch import ambient, intercepted
+    from gpuops.interception import ambient, intercepted
 
     assert ambient.get() is None
     assert not intercepted

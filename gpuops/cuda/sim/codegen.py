@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from gpuops.cuda.sim.flow import Block
-from gpuops.cuda.sim.frame import bits
 from gpuops.cuda.sim.layout import FIRST, RESERVED
 from gpuops.cuda.sim.ptx import SIZES, Instruction, split
 from gpuops.cuda.sim.regions import WORKSPACE, origin_of
@@ -329,12 +328,6 @@ class Builder:
         """Whether anything in the kernel reads a register."""
         number = self.program.numbers.get(register)
         return number is not None and bool(self.program.flow.read >> number & 1)
-
-
-def live_names(program: Any, live: int) -> list[str]:
-    """The registers of a live set, for messages and tests."""
-    names = list(program.numbers)
-    return [names[k] for k in bits(live)]
 
 
 def sizes_of(kind: str) -> int:

@@ -10,11 +10,15 @@ import numpy as np
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
 from gpuops.errors import ArgumentError, GradientError, UsageError, describe
+from gpuops.registry import Operator
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.autograd.array import DiffArray
 from gpuops.transforms.autograd.engine import fit, run_backward
 from gpuops.transforms.autograd.nodes import Node
+from gpuops.transforms.autograd.streaming import run_on_streams
 from gpuops.transforms.autograd.tape import Tape
+from gpuops.transforms.autograd.writes import Checksums
+from gpuops.transforms.levels import nested_types
 from gpuops.transforms.pytree import tree
 
 __all__ = ["grad", "jacrev", "stop_gradient", "value_and_grad", "vjp"]
@@ -85,7 +89,7 @@ def value_and_grad(
         root = _scalar(fn, run)
         seed = [] if root is None else [(root.node, root.index, xp.ones_like(root.value))]
         gradients = run.gradients(seed, retain=False)
-        found = gradients[0] if isinstance(argnums, int) else tuple(gradients)
+        found = gradients[0] if _is_one(argnums) else tuple(gradients)
         value = run.results
         return ((value, run.aux), found) if has_aux else (value, found)
 
@@ -109,8 +113,9 @@ def vjp(fn: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 
     Raises:
         ArgumentError: an argument holds something else than floats.
-        GradientError (of ``backward``): a gradient does not fit its output, or the graph was
-            freed.
+        GradientError (of ``backward``): a gradient does not fit its output, the graph was freed,
+            or an array that it needs was written to: by an operator, or by NumPy if it is an
+            argument or a result of up to a megabyte.
 
     >>> import numpy as np
     >>> out, backward = vjp(lambda x, y: x * y, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
@@ -119,6 +124,7 @@ def vjp(fn: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """
     _check_function("vjp", fn)
     run = _Run("vjp", fn, tuple(range(len(primals))), primals, {}, has_aux)
+    sums = Checksums(run.in_hand())
     freed = False
 
     def backward(*cotangents: Any, retain_graph: bool = False) -> tuple[Any, ...]:
@@ -129,6 +135,7 @@ def vjp(fn: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
                 "freed what it keeps. Pass retain_graph=True to that one"
             )
         seeds = run.seeds(cotangents)
+        sums.look()
         freed = not retain_graph
         return tuple(run.gradients(seeds, retain=retain_graph))
 
@@ -145,7 +152,7 @@ def jacrev(fn: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     Returns:
         A function that returns, for each array of the output, the derivatives with respect to the
         argument: of shape ``(*output.shape, *argument.shape)``, in the structure of the output,
-        within which is that of the argument.
+        within which is that of the argument; for several arguments, a tuple of them.
 
     >>> import numpy as np
     >>> jacrev(lambda x: x * x)(np.array([1.0, 2.0]))
@@ -157,9 +164,8 @@ def jacrev(fn: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         run = _Run("jacrev", fn, numbers, args, kwargs, has_aux=False)
-        blocks = [run.jacobian(index) for index in range(len(run.outputs))]
-        if isinstance(argnums, int):
-            blocks = [block[0] for block in blocks]
+        blocks: list[Any] = [run.jacobian(index) for index in range(len(run.outputs))]
+        blocks = [block[0] if _is_one(argnums) else tuple(block) for block in blocks]
         return tree().tree_unflatten(run.structure, blocks)
 
     return _named(jacobian, "jacrev", fn)
@@ -215,16 +221,11 @@ class _Run:
         tape = Tape()
         wrapped = list(args)
         self.inputs: list[tuple[list[DiffArray], Any]] = []
-        for number in numbers:
-            if not -len(args) <= number < len(args):
-                raise ArgumentError(
-                    f"{name}: argnums has {number}, but {_of(fn)} was given {len(args)} "
-                    "positional arguments"
-                )
+        for number in _positions(name, fn, numbers, len(args)):
             leaves, structure = pytrees.tree_flatten(args[number])
             paths = pytrees.treespec_paths(structure)
             arrays = [
-                tape.leaf(_as_array(name, fn, number % len(args), path, leaf))
+                tape.leaf(_as_array(name, fn, number, path, leaf))
                 for path, leaf in zip(paths, leaves, strict=True)
             ]
             self.inputs.append((arrays, structure))
@@ -253,9 +254,18 @@ class _Run:
         """Whether it depends on an argument."""
         return type(leaf) is DiffArray and leaf.transform is self.tape
 
+    def in_hand(self) -> list[Any]:
+        """The arrays that the caller has in hand and that a reverse pass may need."""
+        given = [array.value for arrays, _ in self.inputs for array in arrays]
+        return given + [leaf.value for leaf in self.outputs if self.is_own(leaf)]
+
     def gradients(self, seeds: list[tuple[Node, int, Any]], *, retain: bool) -> list[Any]:
         """The gradient of each argument, zeros where nothing depends on it."""
-        found = run_backward(seeds, retain=retain)
+        streams = self.tape.streams
+        if streams:
+            found = run_on_streams(seeds, retain=retain, streams=streams)
+        else:
+            found = run_backward(seeds, retain=retain)
         gradients = []
         for arrays, structure in self.inputs:
             leaves = [
@@ -282,16 +292,28 @@ class _Run:
             if not self.is_own(output):
                 continue
             if isinstance(leaf, (int, float, complex, np.generic)):
-                leaf = np.asarray(leaf, output.dtype)
-            if not _is_array(leaf) or tuple(leaf.shape) != output.shape:
-                where = "".join(f"[{key!r}]" for key in path)
-                raise GradientError(
-                    f"{self.name}: the gradient for output{where} of {_of(self.fn)} must be an "
-                    f"array of shape {output.shape}, got {describe(leaf)}"
-                )
+                leaf = np.asarray(leaf)
+            self._check_seed(leaf, output, path)
             meta = output.node.metas[output.index]
             seeds.append((output.node, output.index, fit(leaf, meta, output.node.operator, 0)))
         return seeds
+
+    def _check_seed(self, leaf: Any, output: DiffArray, path: Any) -> None:
+        device = array_kind(type(output.value))
+        kinds = "fciub" if output.dtype.kind == "c" else "fiub"
+        if not _is_array(leaf) or tuple(leaf.shape) != output.shape:
+            wanted = f"shape {output.shape}"
+        elif leaf.dtype.kind not in kinds:
+            wanted = f"dtype {output.dtype}"
+        elif device is not None and not _is_on(leaf, device.device_type):
+            wanted = f"device {device.device_type}"
+        else:
+            return
+        where = "".join(f"[{key!r}]" for key in path)
+        raise GradientError(
+            f"{self.name}: the gradient for output{where} of {_of(self.fn)} must be an array of "
+            f"{wanted}, got {describe(leaf)}"
+        )
 
     def jacobian(self, index: int) -> list[Any]:
         """The derivatives of an output with respect to each argument."""
@@ -365,11 +387,22 @@ def _scalar(fn: Callable[..., Any], run: _Run) -> DiffArray | None:
         raise GradientError(
             f"grad: {_of(fn)} must return a real scalar, got {what}; take its real part, or use vjp"
         )
+    if output.dtype.kind != "f":
+        raise GradientError(
+            f"grad: {_of(fn)} must return a floating-point scalar, got {what}, which has no "
+            "gradient"
+        )
     return output if run.is_own(output) else None
 
 
 def _is_array(value: Any) -> bool:
     return type(value) in wrapper_types or array_kind(type(value)) is not None
+
+
+def _is_on(value: Any, device_type: str) -> bool:
+    """Whether it is a real array on a device, or one of a transformation around this."""
+    kind = array_kind(type(value))
+    return type(value) in nested_types if kind is None else kind.device_type == device_type
 
 
 def _as_array(name: str, fn: Callable[..., Any], number: int, path: Any, leaf: Any) -> Any:
@@ -379,19 +412,43 @@ def _as_array(name: str, fn: Callable[..., Any], number: int, path: Any, leaf: A
     if _is_array(leaf) and leaf.dtype.kind in "fc":
         return leaf
     where = f"argument {number}" + "".join(f"[{key!r}]" for key in path)
+    other = "let the function close over it" if name == "vjp" else "leave it out of argnums"
     raise ArgumentError(
         f"{name}: {where} of {_of(fn)} must hold floating-point or complex arrays, got "
-        f"{describe(leaf)}. Leave it out of argnums, or convert it"
+        f"{describe(leaf)}. Convert it, or {other}"
     )
 
 
 def _numbers(argnums: Any) -> tuple[int, ...]:
-    given = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
-    if not given or not all(type(number) is int for number in given):
+    given = (argnums,) if _is_one(argnums) else argnums
+    if not given or not all(
+        isinstance(n, (int, np.integer)) and type(n) is not bool for n in given
+    ):
         raise UsageError(f"argnums must be an int or several ints, got {argnums!r}")
-    if len(set(given)) != len(given):
+    if len(set(given)) < len(given):
         raise UsageError(f"argnums has an argument twice: {argnums!r}")
-    return tuple(given)
+    return tuple(map(int, given))
+
+
+def _is_one(argnums: Any) -> bool:
+    return not isinstance(argnums, (tuple, list, range))
+
+
+def _positions(
+    name: str, fn: Callable[..., Any], numbers: tuple[int, ...], given: int
+) -> list[int]:
+    """The positions that `argnums` stands for, counted from the front."""
+    positions: list[int] = []
+    for number in numbers:
+        if not -given <= number < given:
+            raise ArgumentError(
+                f"{name}: argnums has {number}, but {_of(fn)} was given {given} positional "
+                "arguments"
+            )
+        if number % given in positions:
+            raise UsageError(f"{name}: argnums has an argument of {_of(fn)} twice: {numbers!r}")
+        positions.append(number % given)
+    return positions
 
 
 def _check_function(name: str, fn: Any) -> None:
@@ -400,6 +457,9 @@ def _check_function(name: str, fn: Any) -> None:
 
 
 def _of(fn: Callable[..., Any]) -> str:
+    operator = getattr(fn, "operator", None)
+    if isinstance(operator, Operator):
+        return operator.qualname
     return str(getattr(fn, "__qualname__", None) or getattr(fn, "__name__", None) or repr(fn))
 
 

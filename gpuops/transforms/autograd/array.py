@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gpuops.devices import Device, device_of
 from gpuops.errors import GradientError
-from gpuops.symbols import product
-from gpuops.transforms.array_methods import ArrayMethods, xp
+from gpuops.transforms.array_methods import xp
+from gpuops.transforms.wrapped import WrappedArray
 
 if TYPE_CHECKING:
     from gpuops.transforms.autograd.nodes import Node
@@ -23,7 +22,7 @@ def _becoming(name: str) -> Any:
     return in_place
 
 
-class DiffArray(ArrayMethods):
+class DiffArray(WrappedArray):
     """What a differentiated function gets for an array; `gpuops.grad` and its kin make them.
 
     Attributes:
@@ -49,62 +48,6 @@ class DiffArray(ArrayMethods):
     def requires_grad(self) -> bool:
         """True: an array that no argument's gradient depends on is not wrapped."""
         return True
-
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        """The sizes."""
-        return tuple(self.value.shape)
-
-    @property
-    def dtype(self) -> Any:
-        """The `numpy.dtype` of the elements."""
-        return self.value.dtype
-
-    @property
-    def device(self) -> Device:
-        """The `Device`."""
-        found = device_of(self.value)
-        return self.value.device if found is None else found
-
-    @property
-    def strides(self) -> tuple[Any, ...]:
-        """The steps in bytes from an element to the next along each axis."""
-        return tuple(self.value.strides)
-
-    @property
-    def flags(self) -> Any:
-        """Memory layout."""
-        return self.value.flags
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.value.shape)
-
-    @property
-    def size(self) -> Any:
-        """The number of elements."""
-        return product(self.value.shape)
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes per element."""
-        return int(self.value.dtype.itemsize)
-
-    @property
-    def nbytes(self) -> Any:
-        """Bytes of all elements."""
-        return self.size * self.itemsize
-
-    def new_empty(self, shape: Any, dtype: Any = None, device: Any = None) -> Any:
-        """A new array of the same dtype and on the same device, unless others are given."""
-        dtype = self.dtype if dtype is None else dtype
-        return xp.empty(shape, dtype=dtype, device=self.device if device is None else device)
-
-    def __len__(self) -> int:
-        if not self.value.shape:
-            raise TypeError("len() of unsized object: the array has no axes")
-        return int(self.value.shape[0])
 
     def __repr__(self) -> str:
         return f"DiffArray({self.value!r}, depth={self.transform.depth})"

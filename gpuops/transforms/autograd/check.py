@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,9 +42,9 @@ def gradcheck(
 
     Args:
         fn: returns floating-point or complex arrays, or a pytree of them.
-        inputs: its arguments, an array or a tuple of them. Floating-point and complex arrays are
-            checked, anything else is passed on.
-        eps: the step.
+        inputs: its arguments, one or a tuple of them: arrays, or pytrees of arrays.
+            Floating-point and complex arrays are checked, anything else is passed on.
+        eps: the step, above 0.
         atol: what a gradient may differ by.
         rtol: likewise, per unit of the numerical one.
         raise_exception: if False, a difference makes the result False.
@@ -55,7 +55,8 @@ def gradcheck(
     Raises:
         GradcheckError: there is a difference; the message has the input, the element and both
             numbers.
-        UsageError: there is no array to check, or one has fewer digits than float64.
+        UsageError: `fn` is not callable, there is no array to check, or one has fewer digits than
+            float64.
 
     >>> import numpy as np
     >>> gradcheck(lambda x, y: x * y, (np.array([1.0, 2.0]), np.array(3.0)))
@@ -101,32 +102,31 @@ def gradgradcheck(
     >>> gradgradcheck(lambda x: x * x * x, np.array([1.0, 2.0]))
     True
     """
-    given = _arguments(inputs)
-    leaves, structure = tree().tree_flatten(fn(*given))
+    given = _Inputs("gradgradcheck", fn, inputs)
+    found, structure = tree().tree_flatten(given.call(given.arrays))
+    leaves = list(map(_unboxed, found))
+    for leaf in leaves:
+        if not _is_array(leaf):
+            raise UsageError(f"gradgradcheck: {_name(fn)} must return arrays, got {describe(leaf)}")
     if grad_outputs is None:
         rng = np.random.default_rng(_SEED)
         weights = [_weights(rng, leaf) for leaf in leaves]
     else:
         weights = tree().tree_leaves(grad_outputs)
-    checked = [number for number, value in enumerate(given) if _is_checked(value)]
+        if [w.shape for w in weights] != [leaf.shape for leaf in leaves]:
+            raise UsageError(
+                f"gradgradcheck: grad_outputs must have the shapes of what {_name(fn)} returns, "
+                f"{', '.join(map(describe, leaves))}; got {', '.join(map(describe, weights))}"
+            )
 
     def gradients(*args: Any) -> Any:
-        arrays, cotangents = args[: len(checked)], args[len(checked) :]
-        full = list(given)
-        for number, array in zip(checked, arrays, strict=True):
-            full[number] = array
-
-        def of_checked(*chosen: Any) -> Any:
-            for number, array in zip(checked, chosen, strict=True):
-                full[number] = array
-            return fn(*full)
-
-        _, backward = vjp(of_checked, *arrays)
+        arrays, cotangents = args[: len(given.arrays)], args[len(given.arrays) :]
+        _, backward = vjp(lambda *chosen: given.call(chosen), *arrays)
         return backward(tree().tree_unflatten(structure, list(cotangents)))
 
     return gradcheck(
         gradients,
-        (*(given[number] for number in checked), *weights),
+        (*given.arrays, *weights),
         eps=eps,
         atol=atol,
         rtol=rtol,
@@ -134,25 +134,53 @@ def gradgradcheck(
     )
 
 
+class _Inputs:
+    """A function's arguments, taken apart.
+
+    Attributes:
+        arrays: those that are checked.
+        names: what messages call them.
+    """
+
+    def __init__(self, check: str, fn: Callable[..., Any], inputs: Any) -> None:
+        if not callable(fn):
+            raise UsageError(f"{check} takes a function, got {describe(fn)}")
+        given = list(inputs) if type(inputs) in (tuple, list) else [inputs]
+        leaves, self._structure = tree().tree_flatten(given)
+        self._leaves = list(map(_unboxed, leaves))
+        self._fn = fn
+        self._checked = [n for n, value in enumerate(self._leaves) if _is_checked(value)]
+        paths = tree().treespec_paths(self._structure)
+        self.names = [_place(paths[number]) for number in self._checked]
+        self.arrays = [self._leaves[number] for number in self._checked]
+        if not self.arrays:
+            raise UsageError(
+                f"{check}: expected at least one floating-point or complex array among the "
+                f"inputs, got {', '.join(map(describe, given)) or 'none'}"
+            )
+
+    def call(self, arrays: Sequence[Any]) -> Any:
+        """What the function returns for other arrays in the place of those that are checked."""
+        leaves = list(self._leaves)
+        for number, array in zip(self._checked, arrays, strict=True):
+            leaves[number] = array
+        return self._fn(*tree().tree_unflatten(self._structure, leaves))
+
+
 class _Check:
     def __init__(
         self, fn: Callable[..., Any], inputs: Any, eps: float, atol: float, rtol: float
     ) -> None:
-        self.fn = fn
-        self.name = getattr(fn, "__name__", repr(fn))
+        self.name = _name(fn)
         self.eps, self.atol, self.rtol = eps, atol, rtol
-        self.inputs = _arguments(inputs)
-        self.checked = [number for number, value in enumerate(self.inputs) if _is_checked(value)]
-        if not self.checked:
-            raise UsageError(
-                "gradcheck: expected at least one floating-point or complex array among the "
-                f"inputs, got {', '.join(map(describe, self.inputs)) or 'none'}"
-            )
-        for number in self.checked:
-            if self.inputs[number].dtype not in (np.float64, np.complex128):
+        if not eps > 0:
+            raise UsageError(f"gradcheck: eps must be above 0, got {eps!r}")
+        self.inputs = _Inputs("gradcheck", fn, inputs)
+        for name, array in zip(self.inputs.names, self.inputs.arrays, strict=True):
+            if array.dtype not in (np.float64, np.complex128):
                 raise UsageError(
-                    f"gradcheck: input {number} is {self.inputs[number].dtype}; finite differences "
-                    "need the digits of float64 or complex128"
+                    f"gradcheck: input {name} is {array.dtype}; finite differences need the digits "
+                    "of float64 or complex128"
                 )
 
     def run(self) -> None:
@@ -161,8 +189,8 @@ class _Check:
         Raises:
             GradcheckError: there is a difference.
         """
-        arrays = [self.inputs[number] for number in self.checked]
-        out, backward = vjp(self._of_checked, *arrays)
+        arrays = self.inputs.arrays
+        out, backward = vjp(lambda *chosen: self.inputs.call(chosen), *arrays)
         leaves, structure = tree().tree_flatten(out)
         for leaf in leaves:
             if not _is_array(leaf):
@@ -173,23 +201,17 @@ class _Check:
             cotangents = tree().tree_unflatten(structure, weights)
             found = backward(cotangents, retain_graph=True)
             again = backward(cotangents, retain_graph=True)
-            for number, array, gradient, repeated in zip(
-                self.checked, arrays, found, again, strict=True
+            for number, (array, gradient, repeated) in enumerate(
+                zip(arrays, found, again, strict=True)
             ):
                 gradient, repeated = _host(gradient), _host(repeated)
                 if not np.array_equal(gradient, repeated, equal_nan=True):
                     raise GradcheckError(
-                        f"gradcheck: the gradient of {self.name} with respect to input {number} "
-                        "is not reproducible: two reverse passes differ by up to "
-                        f"{np.max(np.abs(gradient - repeated)):.3g}"
+                        f"gradcheck: the gradient of {self.name} with respect to input "
+                        f"{self.inputs.names[number]} is not reproducible: two reverse passes "
+                        f"differ by up to {np.max(np.abs(gradient - repeated)):.3g}"
                     )
                 self._compare(number, array, gradient, [_host(weight) for weight in weights])
-
-    def _of_checked(self, *arrays: Any) -> Any:
-        full = list(self.inputs)
-        for number, array in zip(self.checked, arrays, strict=True):
-            full[number] = array
-        return self.fn(*full)
 
     def _compare(
         self, number: int, array: Any, gradient: np.ndarray, weights: list[np.ndarray]
@@ -206,10 +228,10 @@ class _Check:
             # Written so that nan is a difference.
             if not error <= self.atol + self.rtol * abs(numerical):
                 raise GradcheckError(
-                    f"gradcheck: the gradient of {self.name} with respect to input {number} "
-                    f"({describe(array)}) is wrong at element {position}: numerical "
-                    f"{numerical:.8g}, analytical {analytical:.8g} (of the outputs' sum with "
-                    f"random weights; difference {error:.3g}, allowed "
+                    f"gradcheck: the gradient of {self.name} with respect to input "
+                    f"{self.inputs.names[number]} ({describe(array)}) is wrong at element "
+                    f"{position}: numerical {numerical:.8g}, analytical {analytical:.8g} (of "
+                    f"the outputs' sum with random weights; difference {error:.3g}, allowed "
                     f"{self.atol + self.rtol * abs(numerical):.3g})"
                 )
 
@@ -226,9 +248,9 @@ class _Check:
         for sign in (1, -1):
             moved = _host(array).copy()
             moved[position] += sign * step * self.eps
-            full = list(self.inputs)
-            full[number] = _like(array, moved)
-            outputs = tree().tree_leaves(self.fn(*full))
+            arrays = list(self.inputs.arrays)
+            arrays[number] = _like(array, moved)
+            outputs = tree().tree_leaves(self.inputs.call(arrays))
             values.append(
                 sum(
                     np.vdot(weight, _host(output)).real
@@ -239,10 +261,22 @@ class _Check:
         return float((values[0] - values[1]) / (2 * self.eps))
 
 
-def _arguments(inputs: Any) -> list[Any]:
-    given = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
-    # What indexing or computing with NumPy's arrays gives for 0-d results.
-    return [np.asarray(value) if isinstance(value, np.generic) else value for value in given]
+def _name(fn: Callable[..., Any]) -> str:
+    return str(getattr(fn, "__name__", None) or repr(fn))
+
+
+def _unboxed(value: Any) -> Any:
+    """An array for what indexing or computing with NumPy's arrays gives for 0-d results."""
+    return np.asarray(value) if isinstance(value, np.generic) else value
+
+
+def _place(path: tuple[Any, ...]) -> str:
+    """An input's number, and where in it an array is.
+
+    >>> _place((0,)), _place((1, "w", 0))
+    ('0', "1['w'][0]")
+    """
+    return str(path[0]) + "".join(f"[{key!r}]" for key in path[1:])
 
 
 def _is_array(value: Any) -> bool:

@@ -21,15 +21,14 @@ class Context:
             there are keyword-only arrays, the entries of the keyword-only inputs follow.
     """
 
-    # Of the class: most contexts have no others, and one is made for each call.
+    # One is made for each call, by whom it is for: an `__init__` would cost another call.
+    needs_input_grad: tuple[Any, ...]
+    _operator: Operator
+    # Of the class: most contexts have no others.
     _saved: tuple[Any, ...] | None = ()
     _time = 0
     _constants: tuple[Any, ...] = ()
     _materialize = True
-
-    def __init__(self, operator: Operator, needs_input_grad: tuple[Any, ...]) -> None:
-        self.needs_input_grad = needs_input_grad
-        self._operator = operator
 
     def save_for_backward(self, *arrays: Any) -> None:
         """Keep arrays (inputs, outputs, or others; None too) until the reverse pass.
@@ -67,11 +66,12 @@ class Context:
         """Whether `backward` gets zeros for outputs that nothing depends on (True), or None."""
         self._materialize = bool(value)
 
+    def kept(self) -> list[Any]:
+        """All that is kept, by `save_for_backward` and as attributes."""
+        return list(self.__dict__.values())
+
     def free(self) -> None:
-        """Let go of everything that was kept."""
-        operator = self._operator
-        self.__dict__.clear()
-        self._operator = operator
+        """Let go of what was saved; the rest goes with the context."""
         self._saved = None
 
 

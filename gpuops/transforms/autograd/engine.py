@@ -15,6 +15,7 @@ from gpuops.registry import Operator
 from gpuops.symbols import known_equal
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.autograd.nodes import Leaf, Meta, Node
+from gpuops.transforms.levels import nested_types
 
 __all__ = ["fit", "run_backward"]
 
@@ -48,19 +49,35 @@ def run_backward(roots: Iterable[tuple[Node, int, Any]], *, retain: bool) -> dic
 
     for node, index, gradient in roots:
         add(node, index, gradient)
-    while heap:
-        node = heappop(heap)[1]
+    # The next node, where it is the only one: a chain needs no heap.
+    following: Node | None = None
+    while heap or following is not None:
+        node = heappop(heap)[1] if following is None else following
+        following = None
         found = node.pull(pending.pop(node))
         for (slot, parent, index), gradient in zip(node.edges, found, strict=True):
-            if gradient is not None:
-                meta = parent.metas[index]
-                assert meta is not None and node.operator is not None
-                shape, dtype, cls, _ = meta
-                # As for the usual arrays of the usual dtype: `fit` would find nothing to do.
-                array: Any = gradient
-                if not (type(array) is cls and array.dtype == dtype and array.shape == shape):
-                    gradient = fit(gradient, meta, node.operator, slot)
-                add(parent, index, gradient)
+            if gradient is None:
+                continue
+            meta = parent.metas[index]
+            assert meta is not None
+            shape, dtype, cls, _ = meta
+            # As for the usual arrays of the usual dtype: `fit` would find nothing to do.
+            array: Any = gradient
+            if type(array) is not cls or array.dtype is not dtype or array.shape != shape:
+                assert node.operator is not None
+                array = fit(gradient, meta, node.operator, slot)
+            if len(parent.metas) == 1 and parent not in pending and type(parent) is not Leaf:
+                # As `add` does, without a call.
+                pending[parent] = [array]
+                if heap or following is not None:
+                    heappush(heap, (-parent.serial, parent))
+                else:
+                    following = parent
+            else:
+                add(parent, index, array)
+        if heap and following is not None:
+            heappush(heap, (-following.serial, following))
+            following = None
         if not retain:
             node.free()
             node.edges = []
@@ -84,6 +101,12 @@ def fit(gradient: Any, meta: Meta, operator: Operator, slot: Any) -> Any:
         gradient = np.asarray(gradient)
     if type(gradient) is not cls:
         _check_device(gradient, cls, operator, slot)
+    if gradient.dtype.kind not in "fciub":
+        _, name = _name(operator, slot)
+        raise GradientError(
+            f"{operator.qualname}: expected the gradient of {name} to be an array of numbers, "
+            f"{dtype} like the input, got {describe(gradient)}. Declared as {operator.declaration}"
+        )
     if not _same(gradient.shape, shape):
         gradient = _sum_to(gradient, shape, operator, slot)
     if gradient.dtype != dtype:
@@ -133,7 +156,9 @@ def _fail_shape(gradient: Any, shape: Any, operator: Operator, slot: Any) -> NoR
 
 def _check_device(gradient: Any, cls: type, operator: Operator, slot: Any) -> None:
     got, expected = array_kind(type(gradient)), array_kind(cls)
-    if got is None and type(gradient) not in wrapper_types:
+    # Of a real array, a gradient may be that of a transformation around this, but no fake.
+    allowed = wrapper_types.keys() if expected is None else nested_types
+    if got is None and type(gradient) not in allowed:
         _, name = _name(operator, slot)
         raise GradientError(
             f"{operator.qualname}: expected the gradient of {name} to be an array or None, got "

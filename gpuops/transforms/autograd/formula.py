@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
 
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
-from gpuops.errors import GradientError, describe
+from gpuops.errors import GradientError, describe, location_of
 from gpuops.formulas import Formula
 from gpuops.registry import Operator
 from gpuops.schema import MISSING, Parameter
+from gpuops.schema_types import Type
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.autograd.context import Context, raise_freed
 from gpuops.transforms.autograd.nodes import Edge, Meta, Node, next_serial
 
 __all__ = ["FormulaNode", "apply_formula"]
+
+ndarray = np.ndarray
+new = object.__new__
 
 
 class FormulaNode(Node):
@@ -33,16 +38,11 @@ class FormulaNode(Node):
 
     __slots__ = ("ctx", "formula", "given", "lengths", "outputs")
 
-    def __init__(self, operator: Operator, edges: list[Edge], formula: Formula) -> None:
-        # Without the base's, which costs a call.
-        self.serial = next_serial()
-        self.operator = operator
-        self.edges = edges
-        self.formula = formula
-        self.ctx: Context | None = None
-        self.outputs: tuple[Meta | None, ...] = ()
-        self.lengths: tuple[int | None, ...] | None = None
-        self.given: list[Any] | None = None
+    formula: Formula
+    ctx: Context | None
+    outputs: tuple[Meta | None, ...]
+    lengths: tuple[int | None, ...] | None
+    given: list[Any] | None
 
     def pull(self, gradients: list[Any]) -> list[Any]:
         """See `Node.pull`.
@@ -60,10 +60,17 @@ class FormulaNode(Node):
                 _zeros(meta) if gradient is None and meta is not None else gradient
                 for gradient, meta in zip(gradients, self.outputs, strict=True)
             ]
-        returned = self.formula.backward(ctx, *self._nested(gradients))
-        values = _checked(operator, self.formula, self.given, self.edges, returned)
-        if operator.memo["autograd"].is_plain:
-            return [values[slot] if slot < len(values) else None for slot, _, _ in self.edges]
+        if self.lengths is not None:
+            gradients = self._nested(gradients)
+        returned = self.formula.backward(ctx, *gradients)
+        plan = operator.memo["autograd"]
+        edges = self.edges
+        # The usual kind, for which the checks below would find nothing.
+        if plan.inputs == 1 and type(returned) is ndarray and plan.is_plain:
+            return [returned]
+        values = _checked(operator, self.formula, self.given, edges, returned)
+        if plan.is_plain:
+            return [values[edge[0]] if edge[0] < len(values) else None for edge in edges]
         positional = len(operator.schema.positional)
         found = []
         for slot, _, _ in self.edges:
@@ -77,9 +84,8 @@ class FormulaNode(Node):
 
     def _nested(self, gradients: list[Any]) -> list[Any]:
         """The gradients of all outputs, those of a list as a list."""
-        if self.lengths is None:
-            return gradients
         nested: list[Any] = []
+        assert self.lengths is not None
         start = 0
         for length in self.lengths:
             if length is None:
@@ -89,6 +95,11 @@ class FormulaNode(Node):
                 nested.append(gradients[start : start + length])
                 start += length
         return nested
+
+    def kept(self) -> Iterator[Any]:
+        """See `Node.kept`."""
+        if self.ctx is not None:
+            yield from self.ctx.kept()
 
     def free(self) -> None:
         """See `Node.free`."""
@@ -104,6 +115,7 @@ def apply_formula(
     values: list[Any],
     kwargs: dict[str, Any],
     out: Any,
+    residuals: Any = None,
 ) -> FormulaNode:
     """Let a formula keep what it needs of a call.
 
@@ -114,28 +126,89 @@ def apply_formula(
         values: the positional arguments, without wrappers of this differentiation.
         kwargs: the keyword-only ones.
         out: what it returned.
+        residuals: what the formula's `forward` returned besides.
     """
-    node = FormulaNode(operator, edges, formula)
+    # One is made for each call: through `__init__` it would take twice as long.
+    node: FormulaNode = new(FormulaNode)
+    node.serial = next_serial()
+    node.operator = operator
+    node.edges = edges
+    node.formula = formula
+    node.lengths = node.given = None
     plan = operator.memo["autograd"]
-    if len(edges) == len(plan.arrays) and plan.is_plain:
-        needs: tuple[Any, ...] = plan.all_needed
-    elif plan.is_plain:
-        slots = [slot for slot, _, _ in edges]
-        needs = tuple([position in slots for position in range(len(values))])
+    ctx = node.ctx = Context()
+    ctx._operator = operator
+    if not plan.is_plain:
+        ctx.needs_input_grad = _needs(operator, edges, values, kwargs)
+    elif len(edges) == len(plan.arrays):
+        ctx.needs_input_grad = plan.all_needed
     else:
-        needs = _needs(operator, edges, values, kwargs)
-    ctx = node.ctx = Context(operator, needs)
+        slots = [edge[0] for edge in edges]
+        ctx.needs_input_grad = tuple([position in slots for position in range(len(values))])
     if plan.has_given:
         parameters = operator.schema.parameters
         every = (*values, *kwargs.values())
         node.given = [_given(v, p) for v, p in zip(every, parameters, strict=True)]
     setup = formula.setup_context
     if setup is not None:
-        if kwargs:
+        if formula.forward is not None:
+            named = {"keyword_only_inputs": kwargs} if kwargs else {}
+            setup(ctx=ctx, inputs=tuple(values), output=out, residuals=residuals, **named)
+        elif kwargs:
             setup(ctx=ctx, inputs=tuple(values), keyword_only_inputs=kwargs, output=out)
         else:
             setup(ctx=ctx, inputs=tuple(values), output=out)
     return node
+
+
+def run_forward(
+    operator: Operator, formula: Formula, values: list[Any], kwargs: dict[str, Any]
+) -> tuple[Any, Any]:
+    """What a formula's `forward` returns in the place of the operator, and what else.
+
+    Raises:
+        GradientError: it is no pair, or its first part is not what the operator returns.
+    """
+    assert formula.forward is not None
+    found = formula.forward(*values, **kwargs)
+    if type(found) is not tuple or len(found) != 2:
+        _fail_forward(operator, formula, f"a pair (output, residuals), got {describe(found)}")
+    schema, (out, residuals) = operator.schema, found
+    returned = out if schema.returns_tuple else (out,)
+    if type(returned) is not tuple or len(returned) != len(schema.returns):
+        expected = f"a tuple of {len(schema.returns)} as the output, got {describe(out)}"
+        _fail_forward(operator, formula, expected)
+    for index, (value, wanted) in enumerate(zip(returned, schema.returns, strict=True)):
+        if wanted.type.is_array and not _fits(value, wanted.type):
+            _fail_forward(
+                operator, formula, f"{wanted.type} as output {index}, got {describe(value)}"
+            )
+    return out, residuals
+
+
+def _fits(value: Any, type_: Type) -> bool:
+    """Whether a value is of a type that holds arrays."""
+    if value is None:
+        return type_.optional
+    if not type_.is_list:
+        return _is_array(value)
+    return type(value) is list and all(
+        _is_array(item) or (item is None and type_.item_optional) for item in value
+    )
+
+
+def _fail_forward(operator: Operator, formula: Formula, message: str) -> NoReturn:
+    assert formula.forward is not None
+    place = location_of(formula.forward) or formula.location
+    raise GradientError(
+        f"{operator.qualname}: forward (at {place}) must return {message}. "
+        f"Declared as {operator.declaration}"
+    )
+
+
+def _is_array(value: Any) -> bool:
+    cls = type(value)
+    return cls is np.ndarray or cls in wrapper_types or array_kind(cls) is not None
 
 
 def _given(value: Any, parameter: Parameter) -> Any:
@@ -191,6 +264,14 @@ def _checked(
     returned: Any,
 ) -> tuple[Any, ...]:
     values = returned if type(returned) is tuple else (returned,)
+    plan = operator.memo["autograd"]
+    if plan.is_plain and len(values) == plan.inputs:
+        # Likewise.
+        for value, is_array in zip(values, plan.are_arrays, strict=True):
+            if value is not None and not (is_array and type(value) is ndarray):
+                break
+        else:
+            return values
     parameters = operator.schema.parameters
     if len(values) != len(parameters):
         _check_number(operator, formula, given, edges, values)
@@ -233,11 +314,14 @@ def _check_number(
         return
     names = ", ".join(parameter.name for parameter in schema.parameters[: max(least, positional)])
     expected = max(least, positional)
+    got = str(len(values))
+    if len(values) == 1 and isinstance(values[0], (list, dict)):
+        got += f" ({describe(values[0])}; several gradients are returned as a tuple)"
     _fail(
         operator,
         formula,
         f"returned an incorrect number of gradients: expected {expected}, one for each input "
-        f"({names}), got {len(values)}",
+        f"({names}), got {got}",
     )
 
 
@@ -258,11 +342,8 @@ def _check_list(
 
 
 def _check_array(operator: Operator, formula: Formula, name: str, value: Any) -> None:
-    cls = type(value)
     # What NumPy's reductions give for 0-d results is a scalar.
-    if cls is np.ndarray or cls in wrapper_types or array_kind(cls) is not None:
-        return
-    if not isinstance(value, np.generic):
+    if not _is_array(value) and not isinstance(value, np.generic):
         _fail(
             operator,
             formula,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
 from typing import Any, NoReturn, TypeAlias
 
@@ -35,9 +36,13 @@ class Node:
         operator: what was called; None for an argument of the differentiated function.
         edges: where the gradients that it computes go.
         metas: its array outputs, each as `Meta`; None for one that is a constant.
+        stream: the stream that the call was made on, None for the default one. Only set where its
+            arrays are on a GPU; see `gpuops.transforms.autograd.streaming`.
     """
 
-    __slots__ = ("edges", "metas", "operator", "serial")
+    __slots__ = ("edges", "metas", "operator", "serial", "stream")
+
+    stream: Any
 
     def __init__(self, operator: Operator | None, edges: list[Edge]) -> None:
         self.serial = next_serial()
@@ -52,6 +57,10 @@ class Node:
             gradients: one per output, None where nothing depends on it.
         """
         raise NotImplementedError
+
+    def kept(self) -> Iterator[Any]:
+        """What is kept for `pull`: arrays, and anything else."""
+        return iter(())
 
     def free(self) -> None:
         """Let go of what was kept for `pull`."""
@@ -169,6 +178,12 @@ class Pulled(Node):
                 found = pull[0](given, *pull[1])
             out.append(found[edge[0][1]] if type(edge[0]) is tuple else found)
         return out
+
+    def kept(self) -> Iterator[Any]:
+        """See `Node.kept`."""
+        for pull in self.pulls or ():
+            if pull is not None:
+                yield from pull[1]
 
     def free(self) -> None:
         """See `Node.free`."""

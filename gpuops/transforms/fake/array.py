@@ -11,7 +11,7 @@ import numpy as np
 from gpuops.devices import Device
 from gpuops.errors import ArgumentError, FakeDataError, ShapeError, describe
 from gpuops.symbols import is_symbolic, product
-from gpuops.transforms.array_methods import ArrayMethods
+from gpuops.transforms.array_methods import ArrayMethods, xp
 from gpuops.transforms.fake import context
 from gpuops.transforms.fake.keys import with_fakes
 from gpuops.transforms.fake.layout import (
@@ -294,10 +294,12 @@ FakeArray(shape=(), dtype=float32, device='cpu')
         return made
 
     def __getitem__(self, key: Any) -> Any:
-        return super().__getitem__(with_fakes(self, key))
+        cls = type(key)
+        plain = cls in _PLAIN or (cls is tuple and _only_plain(map(type, key)))
+        return xp.getitem(self, key if plain else with_fakes(self, key))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(with_fakes(self, key), value)
+        xp.setitem(self, with_fakes(self, key), value)
 
     # -- what needs data ---------------------------------------------------------------------------
 
@@ -343,6 +345,10 @@ FakeArray(shape=(), dtype=float32, device='cpu')
 
 
 _new: Callable[[type[FakeArray]], FakeArray] = object.__new__
+
+# Parts of keys that are no arrays and become none.
+_PLAIN = frozenset({int, slice, type(None), type(...)})
+_only_plain = _PLAIN.issuperset
 
 # Not `__array_interface__`, `__array_struct__` and `__cuda_array_interface__`: libraries look
 # whether they are there, and would take the error for a reason to stop.

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpuops.dispatch import ambient
-from gpuops.errors import DynamicShapeError, FakeContextError, ShapeError, location_of
-from gpuops.symbols import ShapeEnv, Symbol, SymBool, SymInt, require_equal
+from gpuops.errors import (
+    ArgumentError,
+    DynamicShapeError,
+    FakeContextError,
+    ShapeError,
+    describe,
+    location_of,
+)
+from gpuops.interception import ambient
+from gpuops.symbols import ShapeEnv, Symbol, SymBool, SymInt, SymNumber, require_equal
 
 if TYPE_CHECKING:
     from gpuops.registry import Operator
@@ -65,6 +72,31 @@ class FakeContext:
         assert symbol is not None
         self.symbols = [*(self.symbols or ()), symbol]
         return size
+
+    def new_dynamic_number(self, kind: type = float) -> SymInt | SymNumber:
+        """A number that depends on data: what a fake kernel returns where the kernel returns one.
+
+        A graph hands it on from the call that returns it to those that take it; nobody computes
+        with it, or branches on it. Of an int, which may be negative, sizes can be made.
+
+        Args:
+            kind: float, complex, bool or int.
+
+        Raises:
+            ArgumentError: `kind` is something else.
+            DynamicShapeError: the arguments are fakes of no `FakeMode`, or of one without a
+                `ShapeEnv`.
+        """
+        if kind not in (int, float, complex, bool):
+            raise ArgumentError(
+                f"new_dynamic_number: kind must be float, complex, bool or int, "
+                f"got {describe(kind)}"
+            )
+        origin = f"a number that {self.operator.qualname} returned"
+        env = self._shape_env()
+        if kind is int:
+            return env.new_number(origin=origin)
+        return env.new_scalar(kind.__name__, origin=origin)
 
     def _shape_env(self) -> ShapeEnv:
         env = None if self.mode is None else self.mode.shape_env
@@ -130,7 +162,9 @@ class FakeContext:
 
     def describe(self) -> str:
         """The fake kernel and its place, for messages."""
-        place = location_of(self.fake) or self.operator.location
+        # Fakes that nobody wrote have no place, and say what they are.
+        place = getattr(self.fake, "described", None) or location_of(self.fake)
+        place = place or self.operator.location
         return f"the fake of {self.operator.qualname} ({place})"
 
 

@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gpuops.conventions import returned_arguments
-from gpuops.dispatch import ambient, intercepted, observers, register_wrapper
 from gpuops.errors import DeviceError, FakeMixError, NoFakeError, describe
+from gpuops.interception import ambient, intercepted, register_wrapper
+from gpuops.observers import observers
 from gpuops.opaque import opaque_kind
 from gpuops.opaque_fakes import fake_of
 from gpuops.register import FAKE
@@ -19,7 +20,7 @@ from gpuops.transforms.fake.array import FakeArray
 from gpuops.transforms.fake.context import LEVEL, FakeContext
 from gpuops.transforms.fake.gufunc import gufunc_fake
 from gpuops.transforms.fake.outputs import check_outputs, name_dynamic_sizes
-from gpuops.transforms.fake.remembered import key_of, remember
+from gpuops.transforms.fake.remembered import key_getter, remember
 
 __all__ = ["has_fake", "interpret", "overrides"]
 
@@ -84,7 +85,7 @@ def interpret(
         fake, remembered = others.get(operator, fake), None
     if remembered is None or device is None:
         return _run(operator, plan, fake, mode, args, kwargs, arrays)
-    key = key_of((*args, *kwargs.values()) if kwargs else args)
+    key = plan.key(*args, *kwargs.values()) if kwargs else plan.key(*args)
     try:
         found = remembered.get(key)
     except TypeError:  # a symbolic size, which has no hash
@@ -150,11 +151,12 @@ def _run(
 class _Plan:
     """What is the same for all fake calls of an operator."""
 
-    __slots__ = ("arrays", "one_array", "only_arrays", "opaque", "own", "returns_arguments")
+    __slots__ = ("arrays", "key", "one_array", "only_arrays", "opaque", "own", "returns_arguments")
 
     def __init__(self, operator: Operator) -> None:
         schema = operator.schema
         self.arrays = _array_getter(operator)
+        self.key = key_getter(schema)
         # What messages say of the arguments that the fake may not look into.
         self.opaque = {
             p.name if p.kwarg_only else i: f"argument {p.name!r} of {operator.qualname}"
@@ -203,9 +205,19 @@ def _array_getter(operator: Operator) -> Callable[[Sequence[Any], dict[str, Any]
     schema = operator.schema
     positions = [i for i, p in enumerate(schema.positional) if p.type.is_array]
     names = [p.name for p in schema.keyword_only if p.type.is_array]
-    has_lists = any(p.type.is_list for p in schema.array_parameters)
-    if not has_lists and not names:
+    lists = [i for i in positions if schema.positional[i].type.is_list]
+    if not lists and not names:
         return lambda args, kwargs: [args[i] for i in positions]
+    plain = [i for i in positions if i not in lists]
+    if not names:
+
+        def with_lists(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+            found = [args[i] for i in plain]
+            for place in lists:
+                found += args[place] or ()
+            return found
+
+        return with_lists
 
     def arrays(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         found = []

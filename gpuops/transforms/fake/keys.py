@@ -29,7 +29,10 @@ def with_fakes(array: FakeArray, key: Any) -> Any:
     (FakeArray(shape=(2,), dtype=int64, device='cpu'),)
     """
     items = key if isinstance(key, tuple) else (key,)
-    if not any(isinstance(item, (list, np.ndarray)) for item in items):
+    for item in items:
+        if isinstance(item, (list, np.ndarray)):
+            break
+    else:
         return key
     parts = [np.asarray(item) if isinstance(item, list) else item for item in items]
     parts = [part.astype(np.intp) if _is_empty_list(part) else part for part in parts]

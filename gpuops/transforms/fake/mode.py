@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from gpuops.devices import array_kind
-from gpuops.dispatch import entered
 from gpuops.errors import ArgumentError, describe
+from gpuops.interception import entered
 from gpuops.registry import Operator
 from gpuops.symbols import ShapeEnv
 from gpuops.transforms.fake import interpreter
@@ -118,7 +118,7 @@ class FakeMode:
         return FakeArray.raw(tuple(shape), array.dtype, device, strides, self, bits)
 
     def interpret(self, operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """Run an operator's fake; see `gpuops.dispatch.Ambient`."""
+        """Run an operator's fake; see `gpuops.interception.Ambient`."""
         return interpreter.interpret(operator, args, kwargs)
 
     def __enter__(self) -> FakeMode:

@@ -148,7 +148,10 @@ def _name(fake: Any) -> str:
     return getattr(fake, "__qualname__", None) or type(fake).__name__
 
 
-def _place(operator: Operator, fake: Any) -> Location:
+def _place(operator: Operator, fake: Any) -> Location | str:
+    described: str | None = getattr(fake, "described", None)
+    if described is not None:
+        return described
     entry = registry.rule(operator, FAKE)
     return location_of(fake) or (operator.location if entry is None else entry.location)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gpuops.schema import Schema, Type
 from gpuops.symbols import is_symbolic
 from gpuops.transforms.fake.array import FakeArray
 from gpuops.transforms.fake.layout import WRITEABLE
 
-__all__ = ["key_of", "of_metadata", "remember"]
+__all__ = ["key_getter", "of_metadata", "remember"]
 
 # Programs call with few different shapes; for one that does not, all is forgotten then.
 _MOST_REMEMBERED = 4096
@@ -35,7 +36,7 @@ def remember(
 
     Args:
         remembered: where.
-        key: see `key_of`.
+        key: see `key_getter`.
         out: what was returned.
         arrays: the arrays among the arguments.
     """
@@ -54,15 +55,36 @@ def remember(
     remembered[key] = out._shape, out._dtype, strides, out._base is not None, writeable
 
 
-def key_of(args: Sequence[Any]) -> tuple[Any, ...]:
-    """What an output's metadata follows from."""
-    parts: list[Any] = []
-    for value in args:
-        if type(value) is FakeArray:
-            parts.append((value._shape, value._dtype, value._strides))
-        elif type(value) is list:
-            parts.append(key_of(value))
-        else:
-            # With its type: 1, 1.0 and True are equal, and are promoted differently.
-            parts.append((type(value), value))
-    return tuple(parts)
+def key_getter(schema: Schema) -> Callable[..., Any]:
+    """The function of a call's arguments that gives what its outputs' metadata follow from.
+
+    It is generated: as a loop over the arguments it took a sixth of a fake call.
+
+    Args:
+        schema: the operator's; the function takes its arguments by position, in this order.
+
+    >>> from gpuops import FakeArray
+    >>> from gpuops.schema_parser import parse_schema
+    >>> key = key_getter(parse_schema("my::flip(Array x, int[] axes, Scalar s) -> Array"))
+    >>> key(FakeArray((2, 3), "int8"), [0, 1], 1.5)
+    (((2, 3), dtype('int8'), None), (0, 1), (<class 'float'>, 1.5))
+    """
+    names = [f"a{place}" for place in range(len(schema.parameters))]
+    parts = [_part(n, p.type) + ", " for n, p in zip(names, schema.parameters, strict=True)]
+    made: Callable[..., Any] = eval(f"lambda {', '.join(names)}: ({''.join(parts)})", {})
+    return made
+
+
+def _part(name: str, type_: Type) -> str:
+    """The expression for what matters of an argument."""
+    if type_.is_list:
+        item = _part("v", type_.item)
+        text = f"tuple({name})" if item == "v" else f"tuple([{item} for v in {name}])"
+    elif type_.is_array:
+        text = f"({name}._shape, {name}._dtype, {name}._strides)"
+    elif type_.base == "Scalar" or type_.is_opaque:
+        # 1, 1.0 and True are equal, and are promoted differently.
+        text = f"(type({name}), {name})"
+    else:
+        return name
+    return f"(None if {name} is None else {text})" if type_.optional else text

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuops.devices import Device
-from gpuops.symbols import product
-from gpuops.transforms.array_methods import ArrayMethods, xp
 from gpuops.transforms.trace.nodes import ArrayMeta
+from gpuops.transforms.wrapped import WrappedArray
 
 if TYPE_CHECKING:
     from gpuops.transforms.trace.nodes import Ref
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["TracingArray"]
 
 
-class TracingArray(ArrayMethods):
+class TracingArray(WrappedArray):
     """What a traced function gets for an array; `gpuops.trace` makes them.
 
     Attributes:
@@ -41,61 +39,6 @@ class TracingArray(ArrayMethods):
     def transform(self) -> Tracer:
         """The tracing that it belongs to."""
         return self.tracer
-
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        """The sizes."""
-        return tuple(self.value.shape)
-
-    @property
-    def dtype(self) -> Any:
-        """The `numpy.dtype` of the elements."""
-        return self.value.dtype
-
-    @property
-    def device(self) -> Device:
-        """The `Device`."""
-        return ArrayMeta.of(self.value).device
-
-    @property
-    def strides(self) -> tuple[Any, ...]:
-        """The steps in bytes from an element to the next along each axis."""
-        return tuple(self.value.strides)
-
-    @property
-    def flags(self) -> Any:
-        """Memory layout."""
-        return self.value.flags
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.value.shape)
-
-    @property
-    def size(self) -> Any:
-        """The number of elements."""
-        return product(self.shape)
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes per element."""
-        return int(self.value.dtype.itemsize)
-
-    @property
-    def nbytes(self) -> Any:
-        """Bytes of all elements."""
-        return self.size * self.itemsize
-
-    def new_empty(self, shape: Any, dtype: Any = None, device: Any = None) -> Any:
-        """A new array of the same dtype and on the same device, unless others are given."""
-        dtype = self.dtype if dtype is None else dtype
-        return xp.empty(shape, dtype=dtype, device=self.device if device is None else device)
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of unsized object: the array has no axes")
-        return int(self.shape[0])
 
     def __repr__(self) -> str:
         return f"TracingArray({self.ref.text}: {ArrayMeta.of(self.value)})"

@@ -17,7 +17,7 @@ from typing import Any
 
 from gpuops.devices import array_kind
 
-__all__ = ["Source", "SourceGone", "find_source"]
+__all__ = ["Source", "SourceGone", "find_source", "reachable"]
 
 MAX_DEPTH = 6
 MAX_VISITED = 20_000
@@ -70,6 +70,24 @@ def find_source(fn: Any, wanted: Any) -> Source | None:
     >>> find_source(lambda: config["size"], config["size"]).text  # a global variable here
     "G['config']['size']"
     """
+    for source, value in _reachable(fn):
+        if value is wanted:
+            return source
+    return None
+
+
+def reachable(fn: Any) -> Iterator[Any]:
+    """What a function can reach: its closure, its globals, its own object, and on from there.
+
+    >>> numbers = [1.5]
+    >>> any(value is numbers for value in reachable(lambda: numbers))
+    True
+    """
+    return (value for _, value in _reachable(fn))
+
+
+def _reachable(fn: Any) -> Iterator[tuple[Source, Any]]:
+    """What a function can reach with the ways to it, the nearest first."""
     seen: set[int] = set()
     queue = deque((source, 1) for source in _roots(fn, ""))
     while queue and len(seen) < MAX_VISITED:
@@ -78,13 +96,11 @@ def find_source(fn: Any, wanted: Any) -> Source | None:
             value = source.find()
         except SourceGone:
             continue
-        if value is wanted:
-            return source
+        yield source, value
         if id(value) in seen or isinstance(value, _PLAIN) or depth > MAX_DEPTH:
             continue
         seen.add(id(value))
         queue.extend((following, depth + 1) for following in _following(source, value))
-    return None
 
 
 def _roots(fn: Any, owner: str) -> Iterator[Source]:

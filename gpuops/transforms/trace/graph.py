@@ -25,6 +25,7 @@ from gpuops.transforms.trace.objects import (
     ObjectInput,
     in_table,
 )
+from gpuops.transforms.trace.reads import Read, place
 from gpuops.transforms.trace.regions import enters_streams
 from gpuops.transforms.trace.source import Writer
 from gpuops.transforms.trace.structure import leaves, map_leaves
@@ -51,6 +52,7 @@ class Graph:
         externals: the opaque reference objects that the function used and was not given; the graph
             looks each of them up again when it runs.
         created: the opaque reference objects that it made; the graph makes them anew.
+        reads: what was read of opaque objects, as far as it is not compared when the graph begins.
         closed_values: the objects of opaque value types that it used and was not given; the graph
             refuses to run where they are others by then.
         nodes: the operator calls, in order.
@@ -79,6 +81,7 @@ class Graph:
         externals: Sequence[External] = (),
         created: Sequence[Created] = (),
         closed_values: Sequence[ClosedValue] = (),
+        reads: Sequence[Read] = (),
     ) -> None:
         self.parameters = parameters
         self.arguments = arguments
@@ -101,6 +104,7 @@ class Graph:
         for index, made in enumerate(self.created, len(self.externals)):
             made.index = index
         self.closed_values = list(closed_values)
+        self.reads = self._place(reads, nodes, sources)
         self._enters_streams = enters_streams(self)
         self._has_surroundings = bool(
             self.externals or self.created or closed_values or self._enters_streams
@@ -121,6 +125,19 @@ class Graph:
         values = [[node.args, node.kwargs] for node in self.nodes]
         return refs([self.outputs, values])
 
+    def _place(
+        self, reads: Sequence[Read], nodes: list[Node], sources: dict[Any, SizeSource]
+    ) -> list[Read]:
+        """The reads that are compared on the way; the others go to what their object has to be."""
+        later = []
+        for read in place(reads, nodes, self.nodes, self.externals, sources):
+            known = read.owner.expected.reads
+            if read.is_plain and read.path not in known:
+                known[read.path] = read.value
+            else:
+                later.append(read)
+        return later
+
     def _check_symbols(self) -> None:
         """Refuse symbols that nothing in the graph tells.
 
@@ -128,6 +145,7 @@ class Graph:
             GraphError: it names the symbol and its origin.
         """
         values = [self.outputs, *([node.args, node.kwargs] for node in self.nodes)]
+        values += [[read.value, read.args, read.kwargs] for read in self.reads]
         for _, leaf in leaves(values):
             for symbol in leaf.expr.free_symbols if is_symbolic(leaf) else ():
                 if symbol not in self.sources:
@@ -239,6 +257,14 @@ class Graph:
         """
         made = self.object_inputs[index]
         made.expected.check(f"the graph's input {made.name!r}", value)
+
+    def check_read(self, index: int, value: Any, expected: Any, args: Any, kwargs: Any) -> None:
+        """Refuse an opaque object of which something else is read than when it was traced.
+
+        Raises:
+            GraphError: it says what.
+        """
+        self.reads[index].check(value, expected, args, kwargs)
 
     def condition_error(self, index: int, **values: int) -> GraphError:
         """The error that a condition does not hold for these values of its symbols."""

@@ -84,7 +84,8 @@ class Node:
         operator: the operator.
         args: its positional arguments; arrays are `Ref`s, sizes may be `SymInt`s.
         kwargs: its keyword-only ones.
-        outputs: one item per return: an `ArrayMeta`, a list of them, a `SymInt`, a number or None.
+        outputs: one item per return: an `ArrayMeta`, a list of them, a `SymInt`, the name of the
+            type of any other number that depends on data, a number that does not, or None.
         location: the line of the traced program that made the call.
     """
 
@@ -143,13 +144,13 @@ class Ref:
 
     @property
     def meta(self) -> ArrayMeta | str:
-        """Its metadata; of an opaque object, its type."""
+        """Its metadata; of an opaque object or a number, its type."""
         if not isinstance(self.owner, Node):
             return self.owner.meta
         found = self.owner.outputs[self.path[0]]
         for index in self.path[1:]:
             found = found[index]
-        assert isinstance(found, ArrayMeta)
+        assert isinstance(found, (ArrayMeta, str))
         return found
 
     def __repr__(self) -> str:

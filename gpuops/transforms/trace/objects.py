@@ -13,6 +13,7 @@ from gpuops import external_objects
 from gpuops.errors import DeadObjectError, GraphError, TraceError, caller_location, describe
 from gpuops.opaque import guard_values, opaque_class, opaque_info
 from gpuops.opaque_fakes import FakeOpaque, fake_of, is_fake, member_path, reads, real_of
+from gpuops.snapshots import ABSENT, is_unchanged, snapshot_of
 from gpuops.symbols.env import line_text
 from gpuops.transforms.trace.closures import Source, SourceGone, find_source
 from gpuops.transforms.trace.structure import Path
@@ -25,8 +26,21 @@ __all__ = [
     "Member",
     "ObjectInput",
     "Objects",
+    "fail_read",
     "is_reference",
 ]
+
+
+def fail_read(what: str, member: str, expected: Any, found: Any) -> NoReturn:
+    """Say that something else is read of an object than when the graph was traced.
+
+    Raises:
+        GraphError: always.
+    """
+    raise GraphError(
+        f"{what} had {member} = {expected!r} when the graph was traced, and it is fixed so; now it "
+        f"is {found!r}. Trace again"
+    )
 
 
 def is_reference(value: Any) -> bool:
@@ -43,7 +57,8 @@ class Expected:
         type: the name of its class in schemas.
         guards: what its class's ``guard_fn`` gave; see `gpuops.opaque.guard_values`.
         reads: the members whose real values were read while tracing: ``"size"``, and of a member
-            that is an opaque object itself ``"inner.size"``.
+            that is an opaque object itself ``"inner.size"``; see `gpuops.transforms.trace.reads`
+            for those that are not compared at the beginning.
     """
 
     type: str
@@ -64,15 +79,13 @@ class Expected:
                 found = attrgetter(name)(value)
             except AttributeError as error:
                 found = error
-            if not (found is expected or found == expected):
-                raise GraphError(
-                    f"{what} had {name} = {expected!r} when the graph was traced, and it is fixed "
-                    f"so; now it is {found!r}. Trace again"
-                )
+            gone = isinstance(found, AttributeError)
+            if not (gone if expected is ABSENT else is_unchanged(expected, found)):
+                fail_read(what, name, expected, found)
         guards = guard_values(value)
-        if guards != self.guards:
+        if not is_unchanged(self.guards, guards):
             pairs = zip(self.guards, guards, strict=False)
-            differing = [i for i, (old, new) in enumerate(pairs) if old != new]
+            differing = [i for i, pair in enumerate(pairs) if not is_unchanged(*pair)]
             which = differing[0] if differing else min(len(guards), len(self.guards))
             raise GraphError(
                 f"{what} is guarded: its guard_fn gave {self.guards!r} when the graph was traced "
@@ -217,19 +230,26 @@ class Objects:
     Args:
         fn: the traced function.
         name: gives a name that nothing in the graph has yet.
+        position: how many calls have been recorded.
+
+    Attributes:
+        reads: what was read of them: each the object, the member, its value, a method's arguments
+            and the position.
     """
 
-    def __init__(self, fn: Any, name: Callable[[str], str]) -> None:
+    def __init__(self, fn: Any, name: Callable[[str], str], position: Callable[[], int]) -> None:
         self._fn = fn
         self._name = name
+        self._position = position
+        self.reads: list[tuple[Any, str, Any, Any, Any, int]] = []
         self.inputs: list[ObjectInput] = []
         self.externals: list[External] = []
         self.created: list[Created] = []
         self.values: list[ClosedValue] = []
         # id of a fake or of a real object -> it, and what it is in the graph.
         self._owners: dict[int, tuple[Any, Any]] = {}
-        # The stream that was the current one before the function began.
-        self._outer = _streams().outer_stream() if _streams() else None
+        # The stream that was the current one before the function began; None for the default one.
+        self._outer = streams.outer_stream() if (streams := _streams()) else None
         self._sourced: dict[int, Any] = {}
 
     def add_input(self, name: str, path: Path, value: Any) -> FakeOpaque:
@@ -294,17 +314,24 @@ class Objects:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Note what is read of objects in the block: the graph holds for these values only."""
-        seen: list[tuple[Any, str, Any]] = []
-        token = reads.set(seen)
+        seen: list[tuple[Any, str, Any, Any, Any, int]] = []
+
+        def note(fake: Any, name: str, value: Any, args: Any, kwargs: Any) -> None:
+            if args is not None:
+                args, kwargs = snapshot_of(args), snapshot_of(kwargs)
+            seen.append((fake, name, snapshot_of(value), args, kwargs, self._position()))
+
+        token = reads.set(note)
         try:
             yield
         finally:
             reads.reset(token)
-            for fake, name, value in seen:
-                self._note_read(fake, name, value)
+        for fake, name, *rest in seen:
+            for owner, path in self._ways(fake, name):
+                self.reads.append((owner, path, *rest))
 
-    def _note_read(self, fake: Any, name: str, value: Any) -> None:
-        """Note with an object of the graph what was read of it, or of a member of it."""
+    def _ways(self, fake: Any, name: str) -> Iterator[tuple[ObjectInput | External, str]]:
+        """The ways in the graph to what was read of an object, or of a member of it."""
         while (nested := member_path(fake)) is not None:
             fake, attribute = nested
             name = f"{attribute}.{name}"
@@ -316,7 +343,7 @@ class Objects:
                 path = f"{owner.attribute}.{path}"
                 owner = owner.parent
             if isinstance(owner, (ObjectInput, External)):
-                owner.expected.reads.setdefault(path, value)
+                yield owner, path
 
 
 CURRENT_STREAM = "current_stream()"
@@ -332,8 +359,7 @@ def _current_stream(value: Any, outer: Any) -> Source | None:
     streams = _streams()
     if streams is None or not isinstance(value, streams.Stream):
         return None
-    # The default stream may have been asked for by the function itself, for the first time.
-    if value is not outer and not (outer is None and value is streams.current_stream()):
+    if value is not outer and not (outer is None and streams.is_default(value)):
         return None
     return Source(CURRENT_STREAM, (lambda _: streams.current_stream(),))
 

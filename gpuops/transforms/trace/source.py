@@ -33,7 +33,7 @@ __all__ = ["Writer", "is_reserved"]
 
 _RESERVED = frozenset(
     {"Device", "GraphError", "check_input", "complex", "condition_error", "float", "forward"}
-    | {"check_object", "construct_external_object", "external_objects"}
+    | {"check_object", "check_read", "construct_external_object", "external_objects"}
     | {"current_stream", "get_external_object_by_index", "keep_until_done", "outer_stream"}
     | {"len", "max", "min", "ndarray", "np", "ops", "type"}
 )
@@ -105,6 +105,8 @@ class Writer:
         yield from self._objects()
         yield from self._sizes({id(made) for made in graph.inputs})
         yield from self._repeated_sizes()
+        if self.bound:
+            yield from self._reads(None)
         last = _last_uses(graph) if self.bound else {}
         foreign = foreign_streams(graph) if self.bound else {}
         if any(OUTER in streams for streams in foreign.values()):
@@ -113,6 +115,8 @@ class Writer:
         for node in graph.nodes:
             yield self._call(node)
             yield from self._sizes({id(node)})
+            if self.bound:
+                yield from self._reads(node)
             dropped = last.get(id(node))
             if dropped:
                 yield from self._keep(dropped, foreign)
@@ -133,6 +137,15 @@ class Writer:
             call = self._table_call("get_external_object_by_index", external.index)
             comment = f"  # {external.source.text}" * self.comments
             yield f"{external.name} = {call}{comment}"
+
+    def _reads(self, after: Node | None) -> Iterator[str]:
+        """Compare what was read of opaque objects after a call, or at the beginning."""
+        for index, read in enumerate(self.graph.reads):
+            if read.after is after:
+                self.globals["check_read"] = self.graph.check_read
+                given = (read.value, read.args or (), read.kwargs)
+                values = ", ".join(map(self.value, given))
+                yield f"check_read({index}, {read.owner.name}, {values})"
 
     def _keep(self, dropped: list[str], foreign: dict[str, list[str]]) -> Iterator[str]:
         """Keep arrays that are dropped until the other streams that use them are done."""
@@ -369,6 +382,7 @@ def _needed_symbols(graph: Graph) -> set[Any]:
     values: list[Any] = [graph.outputs, [size for _, _, size in _repeated(graph)]]
     for node in graph.nodes:
         values += [node.args, node.kwargs]
+    values += [[read.value, read.args, read.kwargs] for read in graph.reads]
     for _, leaf in leaves(values):
         if is_symbolic(leaf):
             found |= leaf.expr.free_symbols

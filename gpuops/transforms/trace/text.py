@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from gpuops.symbols.algebra import parse
 from gpuops.symbols.algebra import text as expr_text
 from gpuops.transforms.trace.nodes import ArrayMeta, Constant, Input, Node, Ref, SizeSource
 from gpuops.transforms.trace.objects import Expected, Member, ObjectInput
+from gpuops.transforms.trace.reads import Read
 from gpuops.transforms.trace.values import from_fields, is_value, to_fields
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def dump(graph: Graph) -> str:
         "outputs": encode(graph.outputs),
         "sources": [_source(graph, s, source) for s, source in graph.sources.items()],
         "conditions": [_condition(condition) for condition in graph.conditions],
+        "reads": [_read(read) for read in graph.reads],
     }
     return json.dumps(data, indent=1) + "\n"
 
@@ -71,6 +73,17 @@ def _object_input(given: ObjectInput) -> dict[str, Any]:
         "type": expected.type,
         "guards": encode(list(expected.guards)),
         "reads": encode(expected.reads),
+    }
+
+
+def _read(read: Read) -> dict[str, Any]:
+    return {
+        "object": read.owner.name,
+        "path": read.path,
+        "value": encode(read.value),
+        "args": None if read.args is None else encode(list(read.args)),
+        "kwargs": encode(read.kwargs),
+        "after": None if read.after is None else read.after.name,
     }
 
 
@@ -280,6 +293,7 @@ class _Reader:
             },
             "conditions": [self._condition(condition) for condition in data["conditions"]],
             "tracing_mode": data["tracing_mode"],
+            "reads": [self._read(read) for read in data["reads"]],
         }
 
     def _symbol(self, symbol: dict[str, Any]) -> None:
@@ -320,6 +334,16 @@ class _Reader:
             Location(*node["location"]),
         )
         self.owners[made.name] = made
+        return made
+
+    def _read(self, read: dict[str, Any]) -> Read:
+        owner, after = self.owners[read["object"]], read["after"]
+        if not isinstance(owner, ObjectInput):
+            raise GraphError(f"{read['object']!r} is no opaque object of the graph")
+        args = None if read["args"] is None else tuple(self.decode(read["args"]))
+        made = Read(owner, read["path"], self.decode(read["value"]), args)
+        made.kwargs = self.decode(read["kwargs"])
+        made.after = None if after is None else cast(Node, self.owners[after])
         return made
 
     def _condition(self, condition: dict[str, Any]) -> Condition:

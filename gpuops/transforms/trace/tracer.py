@@ -11,22 +11,31 @@ from typing import Any
 from gpuops.conventions import returned_arguments
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
-from gpuops.dispatch import ambient, entered
 from gpuops.effects import CONSTRUCTS
 from gpuops.errors import ArgumentError, TraceError, caller_location, describe
+from gpuops.interception import ambient, entered
 from gpuops.opaque import is_opaque_type
 from gpuops.opaque_fakes import real_of
 from gpuops.registry import Operator, registry
-from gpuops.symbols import ShapeEnv, SymInt, is_symbolic, known_equal, product
+from gpuops.symbols import (
+    ShapeEnv,
+    SymInt,
+    SymNumber,
+    is_sym_number,
+    is_symbolic,
+    known_equal,
+    product,
+)
 from gpuops.symbols._sympy import sympy
 from gpuops.symbols.algebra import evaluate
 from gpuops.symbols.env import line_text
 from gpuops.transforms.fake import FakeArray, FakeMode
-from gpuops.transforms.levels import LEVEL, begin, register_nested
+from gpuops.transforms.levels import LEVEL, begin, nested_types, register_nested
 from gpuops.transforms.trace.array import TracingArray
 from gpuops.transforms.trace.graph import Graph
 from gpuops.transforms.trace.nodes import ArrayMeta, Constant, Input, Node, Ref, SizeSource
 from gpuops.transforms.trace.objects import Objects, is_reference
+from gpuops.transforms.trace.reads import Read
 from gpuops.transforms.trace.source import is_reserved
 from gpuops.transforms.trace.structure import Path, leaves, map_leaves
 
@@ -117,7 +126,7 @@ class Tracer:
             self.tracing_mode = tracing_mode = "fake"  # there is nothing real to run
         if tracing_mode != "real":
             modes = [fake.fake_mode for fake in fakes if fake.fake_mode is not None]
-            self.mode = modes[0] if modes else FakeMode()
+            self.mode = modes[0] if modes else self.make_mode()
         env = None if self.mode is None else self.mode.shape_env
         self.env = ShapeEnv() if env is None else env
         self._conditions_before = len(self.env.conditions)
@@ -127,8 +136,14 @@ class Tracer:
         self.sources: dict[Any, SizeSource] = {}
         # In the mode "real", what numbers that operators returned are while it runs.
         self._numbers: dict[Any, int] = {}
+        # Numbers that are no ints, and the calls that returned them.
+        self._returned: dict[int, tuple[SymNumber, Ref]] = {}
         self._names: set[str] = set()
-        self.objects = Objects(fn, self._name)
+        self.objects = Objects(fn, self._name, lambda: len(self.nodes))
+
+    def make_mode(self) -> FakeMode:
+        """The mode that fakes belong to; a draft has symbols of its own kind in it."""
+        return FakeMode()
 
     # -- the whole ---------------------------------------------------------------------------------
 
@@ -160,7 +175,18 @@ class Tracer:
             externals=self.objects.externals,
             created=self.objects.created,
             closed_values=self.objects.values,
+            reads=[self._read(*read) for read in self.objects.reads],
         )
+
+    def _read(
+        self, owner: Any, path: str, value: Any, args: Any, kwargs: Any, position: int
+    ) -> Read:
+        def held(given: Any) -> Any:
+            return map_leaves(lambda path, leaf: self._object(leaf), given)
+
+        if args is None:
+            return Read(owner, path, value, position=position)
+        return Read(owner, path, value, held(args), held(kwargs), position)
 
     def _input(self, parameters: list[str], path: Path, leaf: Any) -> Any:
         name = "_".join([parameters[path[0]], *map(str, path[1:])])
@@ -171,7 +197,7 @@ class Tracer:
         made = Input(self._name(name), ArrayMeta.of(leaf), path)
         value = leaf
         if self.mode is not None:
-            value = self.mode.from_array(leaf)
+            value = self._fake_of(leaf)
         if self.tracing_mode == "symbolic":
             value = self._with_symbols(value, made)
             made.meta = ArrayMeta.of(value)
@@ -203,12 +229,14 @@ class Tracer:
             return self._constant(leaf)
         if type(leaf) is FakeArray:
             raise TraceError(f"the traced function returned a fake array that it made: {leaf!r}")
+        if is_sym_number(leaf):
+            return self._number(leaf)
         return self._object(leaf)
 
     # -- one call ----------------------------------------------------------------------------------
 
     def interpret(self, operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """Run an operator and record the call; see `gpuops.dispatch.Ambient`."""
+        """Run an operator and record the call; see `gpuops.interception.Ambient`."""
         if not self.active:
             raise TraceError(
                 f"{operator.qualname} was called with an array of a tracing that has ended; "
@@ -277,9 +305,19 @@ class Tracer:
             self._check_told(operator, leaf)
             # A kernel needs the number that the call before it returned.
             return leaf if self.mode is not None else evaluate(leaf.expr, self._numbers)
-        if self.mode is not None and array_kind(type(leaf)) is not None:
-            return self.mode.from_array(leaf)
+        if self.mode is not None and (
+            type(leaf) in nested_types or array_kind(type(leaf)) is not None
+        ):
+            return self._fake_of(leaf)
         return real_of(leaf)
+
+    def _fake_of(self, leaf: Any) -> FakeArray:
+        """The fake of an array; of one of a transformation around this, of what it looks like."""
+        assert self.mode is not None
+        if type(leaf) not in nested_types:
+            return self.mode.from_array(leaf)
+        shape, strides = tuple(leaf.shape), tuple(leaf.strides)
+        return FakeArray.raw(shape, leaf.dtype, leaf.device, strides, self.mode)
 
     def _check_told(self, operator: Operator, size: SymInt) -> None:
         """Refuse a size that could not be known when the graph runs.
@@ -301,7 +339,22 @@ class Tracer:
             return leaf.ref
         if _is_array(leaf):
             return self._constant(leaf)
+        if is_sym_number(leaf):
+            return self._number(leaf)
         return self._object(leaf)
+
+    def _number(self, number: SymNumber) -> Ref:
+        """A number that a call returned as the graph holds it.
+
+        Raises:
+            TraceError: no call of this tracing returned it.
+        """
+        known = self._returned.get(id(number))
+        if known is None:
+            raise TraceError(
+                f"the traced function uses {number.describe()}, which no call in the graph returned"
+            )
+        return known[1]
 
     def _object(self, leaf: Any) -> Any:
         """An opaque object as the graph holds it; anything else as it is."""
@@ -363,8 +416,11 @@ class Tracer:
         if is_symbolic(value):
             self._find_source(value, Ref(node, path), None)
             return value, value
-        if type(value) is int:
-            # A fake computed it from sizes.
+        if is_sym_number(value):
+            self._returned[id(value)] = value, Ref(node, path)
+            return value.kind, value
+        if type(value) is int or (type(value) is str and self.mode is not None):
+            # A fake computed it from metadata.
             return value, value
         raise TraceError(
             f"{node.target} returned {describe(value)} while tracing, at {node.location}: "

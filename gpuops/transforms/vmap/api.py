@@ -14,6 +14,7 @@ from gpuops.transforms.array_methods import xp
 from gpuops.transforms.pytree import tree
 from gpuops.transforms.vmap.array import BatchedArray, is_array
 from gpuops.transforms.vmap.interpreter import Batching
+from gpuops.transforms.vmap.starts import Starts
 
 __all__ = ["vmap"]
 
@@ -86,8 +87,10 @@ def vmap(
         dims = _in_dims(where, in_dims, args, leaves, nested=rebuild is not None)
         size = _batch_size(where, leaves, dims)
 
-        def run(flat: Sequence[Any], part: Any) -> tuple[list[Any], Any]:
-            batching = Batching(part, randomness, where)
+        def run(
+            flat: Sequence[Any], part: Any, starts: Starts | None = None
+        ) -> tuple[list[Any], Any]:
+            batching = Batching(part, randomness, where, starts)
             wrapped = [
                 x if dim is None else BatchedArray(x, dim, batching)
                 for x, dim in zip(flat, dims, strict=True)
@@ -96,7 +99,10 @@ def vmap(
             return _unwrap(batching, out, out_dims)
 
         if chunk_size is not None and not is_symbolic(size) and size > chunk_size:
-            flat, structure = _in_chunks(run, leaves, dims, size, chunk_size, where, out_dims)
+            starts = Starts() if randomness == "same" else None
+            flat, structure = _in_chunks(
+                run, leaves, dims, size, chunk_size, where, out_dims, starts
+            )
         else:
             flat, structure = run(leaves, size)
         return flat[0] if structure is None else structure.unflatten(flat)
@@ -277,13 +283,14 @@ def _with_axis(batching: Batching, x: Any, dim: Any) -> Any:
 
 
 def _in_chunks(
-    run: Callable[[Sequence[Any], Any], tuple[list[Any], Any]],
+    run: Callable[[Sequence[Any], Any, Starts | None], tuple[list[Any], Any]],
     leaves: Sequence[Any],
     dims: list[Any],
     size: int,
     chunk_size: int,
     where: str,
     out_dims: Any,
+    starts: Starts | None,
 ) -> tuple[list[Any], Any]:
     """The results of parts of the batch, one after the other, put together."""
     parts: list[list[Any]] = []
@@ -294,7 +301,9 @@ def _in_chunks(
             x if dim is None else xp.getitem(x, (*(slice(None),) * dim, slice(start, stop)))
             for x, dim in zip(leaves, dims, strict=True)
         ]
-        out, found = run(flat, stop - start)
+        if starts is not None:
+            starts.begin()
+        out, found = run(flat, stop - start, starts)
         if parts and found != structure:
             raise VmapError(
                 f"{where}: the function returned {structure} for one chunk of the batch and "

@@ -6,10 +6,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gpuops.convert import wrapper_types
-from gpuops.devices import Device, array_kind, device_of
+from gpuops.devices import array_kind
 from gpuops.errors import VmapError, caller_location
-from gpuops.symbols import product
-from gpuops.transforms.array_methods import ArrayMethods, xp
+from gpuops.transforms.wrapped import WrappedArray
 
 if TYPE_CHECKING:
     from gpuops.transforms.vmap.interpreter import Batching
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["BatchedArray", "is_array"]
 
 
-class BatchedArray(ArrayMethods):
+class BatchedArray(WrappedArray):
     """What a batched function gets for an array; `gpuops.vmap` makes them.
 
     Attributes:
@@ -42,17 +41,6 @@ class BatchedArray(ArrayMethods):
         return (*shape[: self.dim], *shape[self.dim + 1 :])
 
     @property
-    def dtype(self) -> Any:
-        """The `numpy.dtype`."""
-        return self.value.dtype
-
-    @property
-    def device(self) -> Device:
-        """The `Device`."""
-        found = device_of(self.value)
-        return self.value.device if found is None else found
-
-    @property
     def strides(self) -> tuple[Any, ...]:
         """The steps in bytes along each axis of one element."""
         strides = self.value.strides
@@ -73,31 +61,6 @@ class BatchedArray(ArrayMethods):
     def ndim(self) -> int:
         """The number of axes of one element."""
         return len(self.value.shape) - 1
-
-    @property
-    def size(self) -> Any:
-        """The number of items in one element."""
-        return product(self.shape)
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes per item."""
-        return int(self.value.dtype.itemsize)
-
-    @property
-    def nbytes(self) -> Any:
-        """Bytes of one element's items."""
-        return self.size * self.itemsize
-
-    def new_empty(self, shape: Any, dtype: Any = None, device: Any = None) -> Any:
-        """A new array of the same dtype and on the same device, unless others are given."""
-        dtype = self.dtype if dtype is None else dtype
-        return xp.empty(shape, dtype=dtype, device=self.device if device is None else device)
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of unsized object: the array has no axes")
-        return int(self.shape[0])
 
     def __repr__(self) -> str:
         size = self.value.shape[self.dim]

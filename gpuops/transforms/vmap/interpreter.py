@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 from gpuops.batching import VMAP, VmapInfo
 from gpuops.conventions import returned_arguments
-from gpuops.dispatch import ambient, intercepted
 from gpuops.errors import RandomnessError, VmapError, caller_location
+from gpuops.interception import ambient, intercepted
 from gpuops.registry import Operator
 from gpuops.transforms.levels import LEVEL, begin, register_nested
 from gpuops.transforms.providers import find_rule
@@ -16,6 +16,7 @@ from gpuops.transforms.vmap.array import BatchedArray
 from gpuops.transforms.vmap.gufunc import gufunc_rule
 from gpuops.transforms.vmap.loop import loop, warn_of_loop
 from gpuops.transforms.vmap.outputs import wrap_outputs
+from gpuops.transforms.vmap.starts import Starts
 
 __all__ = ["Batching"]
 
@@ -30,21 +31,26 @@ class Batching:
         depth: see `gpuops.transforms.levels`.
         outer: the ambient interpreter around it.
         info: what rules are told.
+        starts: where random states were at the first draw, of a batch in parts that draws the same
+            numbers for all elements; None for any other.
         where: what messages call the `vmap`.
     """
 
-    __slots__ = ("active", "depth", "info", "mode", "outer", "where")
+    __slots__ = ("active", "depth", "info", "mode", "outer", "starts", "where")
 
     level = LEVEL
     only_factories = False
 
-    def __init__(self, batch_size: Any, randomness: str, where: str) -> None:
+    def __init__(
+        self, batch_size: Any, randomness: str, where: str, starts: Starts | None = None
+    ) -> None:
         self.depth = begin()
         self.outer = ambient.get()
         # Where new fakes belong; see `gpuops.transforms.fake.context.current_mode`.
         self.mode = getattr(self.outer, "mode", None)
         self.info = VmapInfo(batch_size, randomness)
         self.where = where
+        self.starts = starts
         self.active = True
 
     def run(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
@@ -137,6 +143,8 @@ class Batching:
         try:
             if plan.is_random:
                 self._check_random(operator)
+                if self.starts is not None:
+                    self.starts.meet(plan.states(args, kwargs), self.where)
                 if not batched and info.randomness == "same":
                     return operator.call(*values, **named)
             elif not batched:
@@ -258,6 +266,16 @@ class _Plan:
                     "is: it has no room for a result per element. Make it from a batched array, as "
                     f"with xp.zeros_like. Declared as {self.operator.declaration}"
                 )
+
+    def states(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """The random states among a call's arguments."""
+        given = (*args, *kwargs.values())
+        parameters = self.operator.schema.parameters
+        return [
+            value
+            for value, parameter in zip(given, parameters, strict=True)
+            if parameter.type.base == "RNGState" and value is not None
+        ]
 
     def return_arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """The very arguments that an in-place or out operator returns."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from gpuops.batching import VmapInfo
 from gpuops.conventions import returned_arguments
 from gpuops.devices import device_of
-from gpuops.errors import PerformanceWarning, VmapError, describe
+from gpuops.errors import PerformanceWarning, VmapError, describe, user_stacklevel
 from gpuops.registry import Operator
 from gpuops.schema import Return
 from gpuops.transforms.array_methods import xp
@@ -30,20 +29,10 @@ def warn_of_loop(operator: Operator, batch_size: Any) -> None:
         f"per element. Register one with register_vmap({operator.qualname!r}, ...). "
         f"Declared as {operator.declaration}",
         PerformanceWarning,
-        stacklevel=_user_stacklevel(),
+        stacklevel=user_stacklevel(),
     )
     # Behind it: where warnings are errors, each call is one.
     operator.memo["vmap_warned"] = True
-
-
-def _user_stacklevel() -> int:
-    """How far up, from `warnings.warn` in the calling function, the user's code is."""
-    level = 1
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("gpuops."):
-        frame = frame.f_back
-        level += 1
-    return level
 
 
 def loop(operator: Operator, *, copies: bool = False) -> Callable[..., Any]:
@@ -205,10 +194,16 @@ def _stack(operator: Operator, items: list[Any], empty: bool) -> tuple[Any, Any]
         return first, None
     if empty:
         return xp.zeros((0, *first.shape), dtype=first.dtype, device=first.device), 0
-    shapes = list(dict.fromkeys(tuple(item.shape) for item in items))
-    if len(shapes) > 1:
+    others = [tuple(item.shape) for item in items if _differ(item.shape, first.shape)]
+    if others:
+        shapes = list(dict.fromkeys(map(str, (tuple(first.shape), *others))))
         _fail_ragged(operator, "arrays of the shapes", shapes)
     return xp.stack(items, axis=0), 0
+
+
+def _differ(a: Any, b: Any) -> bool:
+    """Whether two shapes are known to differ; of symbols that may, `stack` requires the rest."""
+    return len(a) != len(b) or any((x == y) is False for x, y in zip(a, b, strict=True))
 
 
 def _fail_ragged(operator: Operator, what: str, found: list[Any]) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from gpuops.entries import Entry
 from gpuops.errors import BatchDimensionError, VmapError, describe
 from gpuops.registry import Operator
+from gpuops.schema import Type
 from gpuops.symbols import require_equal
 from gpuops.transforms.vmap.array import BatchedArray, is_array
 
@@ -48,14 +49,18 @@ def wrap_outputs(batching: Batching, operator: Operator, result: Any, rule: Entr
         )
     if type(out) is not tuple and len(returns) == 1 and type(dims) is int and is_array(out):
         return _wrap(batching, operator, place, out, dims, "its output")
+    if not returns:
+        if out is not None:
+            _fail_structure(operator, place, out, dims, "it returns nothing, so None was expected")
+        return None
     if not operator.schema.returns_tuple:
-        return _output(batching, operator, place, out, dims, "its output")
+        return _output(batching, operator, place, returns[0].type, out, dims, "its output")
     if not isinstance(out, (tuple, list)) or len(out) != len(returns):
         _fail_structure(operator, place, out, dims, f"{len(returns)} outputs were expected")
     spread = _spread(operator, place, out, dims)
     return tuple(
-        _output(batching, operator, place, value, dim, f"output {index}")
-        for index, (value, dim) in enumerate(zip(out, spread, strict=True))
+        _output(batching, operator, place, returned.type, value, dim, f"output {index}")
+        for index, (returned, value, dim) in enumerate(zip(returns, out, spread, strict=True))
     )
 
 
@@ -69,21 +74,30 @@ def _spread(operator: Operator, place: str, out: Any, dims: Any) -> list[Any]:
 
 
 def _output(
-    batching: Batching, operator: Operator, place: str, value: Any, dims: Any, which: str
+    batching: Batching,
+    operator: Operator,
+    place: str,
+    type_: Type,
+    value: Any,
+    dims: Any,
+    which: str,
 ) -> Any:
-    if isinstance(value, (list, tuple)):
+    if type_.is_list and isinstance(value, (list, tuple)):
+        item_type = type_.item
         return [
-            _output(batching, operator, place, item, dim, f"{which}[{index}]")
+            _output(batching, operator, place, item_type, item, dim, f"{which}[{index}]")
             for index, (item, dim) in enumerate(
                 zip(value, _spread(operator, place, value, dims), strict=True)
             )
         ]
+    if value is None and type_.optional:
+        return None
+    if type_.is_array and not is_array(value):
+        _fail_structure(operator, place, value, dims, f"{which} is {describe(value)}, no array")
     if dims is None:
         return value
     if type(dims) is not int:
         _fail_structure(operator, place, value, dims, f"{which} is {describe(value)}")
-    if value is None:
-        return None
     if not is_array(value):
         _fail_structure(operator, place, value, dims, f"{which} is {describe(value)}, no array")
     return _wrap(batching, operator, place, value, dims, which)

@@ -118,8 +118,6 @@ gradients("prod", x=_prod)
 
 # -- along an axis ---------------------------------------------------------------------------------
 
-Along = Callable[..., Any]
-
 
 def _last(x: Any, axis: int) -> Any:
     return xp.moveaxis(x, axis, -1) if x.ndim > 1 else x

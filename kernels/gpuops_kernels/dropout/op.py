@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import gpuops
 from gpuops import Array, custom_op
 from gpuops.random import RNGState
-from gpuops_kernels._batching import element, with_batch
-from gpuops_kernels._random import WORDS, blocks_for, check_same_device
 from gpuops_kernels.dropout_apply.op import apply, check_input, dropout_apply
-from gpuops_kernels.dropout_apply.op import batched as dropout_apply_batched
+from gpuops_kernels.dropout_forward.op import batched, check, draw, dropout_forward
 
-__all__ = ["check", "draw", "dropout"]
-
-
-def check(x: Any, p: float, rng: RNGState) -> None:
-    """Refuse what no kernel computes.
-
-    Raises:
-        TypeError: `x` is neither float16, float32 nor float64.
-        ValueError: `p` is not from 0 to 1.
-        DeviceError: `rng` is not on the device of `x`.
-    """
-    check_input("dropout", x, p)
-    check_same_device("dropout", rng, x)
-
-
-def draw(x: Any, rng: RNGState) -> Any:
-    """Reserve a word for each element; the number of the first block."""
-    return rng.reserve(blocks_for(x.size, WORDS))
+__all__ = ["dropout"]
 
 
 @custom_op("gpuops_kernels::dropout", mutates_args=())
@@ -44,8 +23,9 @@ def dropout(x: Array, p: float, rng: RNGState) -> Array:
     is below ``p * 2**32``, rounded. With p = 0 the result is `x`, with p = 1 it is 0 throughout,
     also where `x` is inf or nan. Its size alone says how far `rng` moves on, not p.
 
-    The gradient is ``dropout_apply`` with the same numbers: no mask is kept. While one thread
-    differentiates, no other may draw from the same state.
+    The gradient is ``dropout_apply`` with the same numbers, which ``dropout_forward`` returns: no
+    mask is kept. In a batch with ``randomness="different"``, elements have the numbers that calls
+    one after the other would draw.
 
     Args:
         x: float16, float32 or float64, any shape and layout; an empty one draws nothing.
@@ -64,7 +44,7 @@ def dropout(x: Array, p: float, rng: RNGState) -> Array:
     >>> dropout(np.ones(6, np.float32), 0.5, RNGState(5))
     array([2., 0., 2., 2., 0., 0.], dtype=float32)
     """
-    check(x, p, rng)
+    check("dropout", x, p, rng)
     return apply(x, p, rng.key, draw(x, rng))
 
 
@@ -76,25 +56,24 @@ def _fake(x: Any, p: float, rng: RNGState) -> Any:
 
 @dropout.register_vmap
 def _batched(info: Any, in_dims: Any, x: Any, p: float, rng: RNGState) -> Any:
-    if info.randomness == "same":
-        one = element(x, in_dims[0])
-        check_input("dropout", one, p)
-        first = rng.reserve(blocks_for(math.prod(one.shape), WORDS))
-        return dropout_apply_batched(info, (in_dims[0], None, None, None), x, p, rng.key, first)
-    return dropout(with_batch(x, in_dims[0], info.batch_size), p, rng), 0
+    (out, _, _), _ = batched(info, in_dims, x, p, rng)
+    return out, 0
 
 
-def _keep(ctx: Any, inputs: Any, output: Any) -> None:
-    x, ctx.p, rng = inputs
-    # The blocks were the last ones drawn; the state itself moves on until the reverse pass.
-    first = gpuops.xp.subtract(rng.offset, blocks_for(x.size, WORDS))
-    ctx.save_for_backward(gpuops.xp.copy(rng.key), first)
+def _forward(x: Any, p: float, rng: RNGState) -> Any:
+    out, key, offset = dropout_forward(x, p, rng)
+    return out, (key, offset)
+
+
+def _keep(ctx: Any, inputs: Any, output: Any, residuals: Any) -> None:
+    ctx.p = inputs[1]
+    ctx.save_for_backward(*residuals)
 
 
 def _backward(ctx: Any, grad: Any) -> Any:
     return dropout_apply(grad, ctx.p, *ctx.saved_arrays), None, None
 
 
-dropout.register_autograd(_backward, setup_context=_keep)
+dropout.register_autograd(_backward, setup_context=_keep, forward=_forward)
 dropout.register_kernel("cpu", ".cpu:run")
 dropout.register_kernel("cuda", ".cuda:run")

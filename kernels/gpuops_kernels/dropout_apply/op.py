@@ -11,7 +11,16 @@ from gpuops import Array, custom_op
 from gpuops_kernels._batching import each, element, front, wide
 from gpuops_kernels._random import WORDS, blocks_for, check_dtype, words_of
 
-__all__ = ["apply", "batched", "check", "check_input", "dropout_apply", "scale_of", "threshold_of"]
+__all__ = [
+    "apply",
+    "batched",
+    "check",
+    "check_input",
+    "dropout_apply",
+    "masked",
+    "scale_of",
+    "threshold_of",
+]
 
 
 def check_input(name: str, x: Any, p: float) -> None:
@@ -123,11 +132,16 @@ def batched(info: Any, in_dims: Any, x: Any, p: float, key: Any, offset: Any) ->
     x = front(x, in_dims[0])
     check(element(x, 0), p, key, offset)
     # With an axis of 1 in front, elements have the same numbers in row-major order.
-    kept = dropout_apply(xp.ones_like(x[:1]), p, key, offset) != 0
+    return masked(x, dropout_apply(xp.ones_like(x[:1]), p, key, offset) != 0, p), 0
+
+
+def masked(x: Any, kept: Any, p: float) -> Any:
+    """What `dropout_apply` makes of an array whose mask is known, by operators of arrays."""
+    xp = gpuops.xp
     # As in `apply`: a product may overflow, and one that is dropped does not count.
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = xp.astype(xp.astype(x, wide(x.dtype)) * scale_of(p), x.dtype)
-    return xp.where(kept, scaled, xp.zeros_like(x)), 0
+    return xp.where(kept, scaled, xp.zeros_like(x))
 
 
 def _keep(ctx: Any, inputs: Any, output: Any) -> None:

@@ -16,14 +16,15 @@ __all__ = ["run"]
 def run(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, handle: Any) -> np.ndarray:
     """The kernel; see ``op.linear``."""
     check(x, weight, bias)
-    wide = np.float32 if x.dtype == np.float16 else x.dtype
+    dtype, shape = x.dtype, x.shape
+    wide = np.float32 if dtype.itemsize == 2 else dtype
     # One product of two matrices, however many axes there are: NumPy would make one for each.
-    rows = aligned(x, wide).reshape(prod(x.shape[:-1]), x.shape[-1])
-    weights = aligned(weight, wide)
-    out = np.empty((rows.shape[0], weight.shape[0]), wide)
+    rows = aligned(x if len(shape) == 2 else x.reshape(prod(shape[:-1]), shape[-1]), wide)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        np.matmul(rows, weights.T, out=out)
+        # `dot`: before NumPy 2.3, `matmul` multiplies layouts that no BLAS takes on its own.
+        out = np.dot(rows, aligned(weight, wide).T)
         if bias is not None:
             out += bias
-        result = out.astype(x.dtype, copy=False)
-    return result.reshape(*x.shape[:-1], weight.shape[0])
+        if out.dtype != dtype:
+            out = out.astype(dtype)
+    return out if len(shape) == 2 else out.reshape(*shape[:-1], weight.shape[0])

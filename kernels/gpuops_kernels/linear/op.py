@@ -14,6 +14,9 @@ from gpuops_kernels._batching import element, front, wide, with_batch
 
 __all__ = ["check", "linear"]
 
+# As dtypes and not as classes, which every comparison would have to make a dtype of.
+_DTYPES = tuple(map(np.dtype, ("float16", "float32", "float64")))
+
 
 def check(x: Any, weight: Any, bias: Any) -> None:
     """Refuse what no kernel computes.
@@ -37,7 +40,7 @@ def check(x: Any, weight: Any, bias: Any) -> None:
 
 def _check_kinds(x: Any, weight: Any, bias: Any) -> None:
     """What does not depend on sizes."""
-    if x.dtype not in (np.float16, np.float32, np.float64):
+    if x.dtype not in _DTYPES:
         raise TypeError(f"linear: x must be float16, float32 or float64, got {x.dtype}")
     if not x.ndim:
         raise ValueError("linear: x must have at least one axis, got a 0-d array")
@@ -132,10 +135,9 @@ def _backward(ctx: Any, grad: Any) -> Any:
     of_x = of_weight = of_bias = None
     if ctx.needs_input_grad[0]:
         # The same operator, so the same BLAS: grad @ weight is grad @ (weight.T).T.
-        of_x = linear(grad, xp.matrix_transpose(weight), None, ctx.handle)
+        of_x = linear(grad, weight.T, None, ctx.handle)
     if ctx.needs_input_grad[1]:
-        columns = xp.matrix_transpose(x)
-        of_weight = linear(xp.matrix_transpose(flat), columns, None, ctx.handle)
+        of_weight = linear(flat.T, x.T, None, ctx.handle)
     if ctx.has_bias and ctx.needs_input_grad[2]:
         of_bias = xp.astype(
             xp.sum(xp.astype(flat, wide(flat.dtype), copy=False), axis=0), grad.dtype

@@ -37,7 +37,7 @@ def _rows(x, weight, eps, out, start, stop):  # type: ignore[no-untyped-def]
 def run(x: np.ndarray, weight: np.ndarray, eps: float) -> np.ndarray:
     """The kernel; see ``op.rms_norm``."""
     check(x, weight)
-    wide = np.float32 if x.dtype == np.float16 else x.dtype
+    wide = np.float32 if x.dtype.itemsize == 2 else x.dtype
     values = dense(x, wide).reshape(-1, max(x.shape[-1], 1))
     scales = dense(weight, wide)
     out = np.empty(x.shape, wide)
@@ -49,4 +49,4 @@ def run(x: np.ndarray, weight: np.ndarray, eps: float) -> np.ndarray:
             values.size,
             _LEAST,
         )
-    return out.astype(x.dtype, copy=False)
+    return out if out.dtype == x.dtype else out.astype(x.dtype)

@@ -55,7 +55,7 @@ def run(
     """The kernel; see ``op.rms_norm_backward``."""
     check(grad, x, weight)
     dtype, length = x.dtype, max(x.shape[-1], 1)
-    wide = np.float32 if dtype == np.float16 else dtype
+    wide = np.float32 if dtype.itemsize == 2 else dtype
     gradients = dense(grad, wide).reshape(-1, length)
     values = dense(x, wide).reshape(-1, length)
     scales = dense(weight, wide)
@@ -70,6 +70,12 @@ def run(
         values.size,
         _LEAST,
     )
+    if wide == dtype:
+        return of_x, _sum(parts).astype(dtype, copy=False)
     with np.errstate(over="ignore"):  # of float16, as in the reference
-        of_weight = parts[0] if len(parts) == 1 else parts.sum(axis=0, dtype=np.float64)
-        return of_x.astype(dtype, copy=False), of_weight.astype(dtype, copy=False)
+        return of_x.astype(dtype), _sum(parts).astype(dtype)
+
+
+def _sum(parts: np.ndarray) -> np.ndarray:
+    # `reduce` is what `sum` calls, through three functions in Python.
+    return parts[0] if len(parts) == 1 else np.add.reduce(parts, axis=0, dtype=np.float64)

@@ -1,0 +1,1 @@
+"""Dropout, with what its mask was made of."""
