@@ -17,7 +17,7 @@ from gpuops.cuda.available import why_unavailable
 from gpuops.cuda.simulated import simulator
 from gpuops.debug import debug
 from gpuops.devices import array_kind, simulated_kind
-from gpuops.op import register_kernel
+from gpuops.kernels import register_kernel
 from gpuops.opchecks.report import host
 from gpuops.registry import Operator
 

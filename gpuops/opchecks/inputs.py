@@ -9,7 +9,6 @@ installation does not have. `gpuops.opchecks.strategies` draws them with Hypothe
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -17,6 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gpuops.errors import AliasError, MutationError, ReturnError
+from gpuops.opchecks.budget import Budget
 from gpuops.opchecks.draw_arrays import LARGEST
 from gpuops.opchecks.draw_edit import Edit, Values, arrays_of
 from gpuops.opchecks.draw_menu import menu
@@ -169,7 +169,7 @@ class Pool:
 
     def draws(self) -> Iterator[Draw]:
         """All that is drawn, as far as the time lasts."""
-        end = time.perf_counter() + _SECONDS
+        budget = Budget(_SECONDS)
         for number in itertools.count():
             if self._source is None:
                 self._source = drawn(self._subject)
@@ -179,7 +179,7 @@ class Pool:
                     return
                 self._drawn.append(made)
             yield self._drawn[number]
-            if time.perf_counter() > end:
+            if budget.is_spent:
                 return
 
     def accepted(self) -> Iterator[Draw]:
