@@ -44,10 +44,11 @@ def origin(error: BaseException) -> tuple[Any, ...]:
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
         place = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else ()
-        where.append((type(link), place))
+        # A failure begins with the operator's name.
+        text = str(link) if link is not error else str(error).partition(": ")[2]
+        where.append((type(link), place, re.findall(r"[A-Za-z_]+", text)[:3]))
         link = link.__cause__
-    _, _, problem = str(error).partition(": ")
-    return (*where, re.findall(r"[A-Za-z_]+", problem)[:3])
+    return tuple(where)
 
 
 class _Shrinker:
