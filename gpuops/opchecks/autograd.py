@@ -149,7 +149,7 @@ def _widened(parameter: Any, array: Any) -> Any:
 
 def _with_noise(subject: Subject, values: list[Any]) -> list[Any]:
     """Moved a little, so that a sample of round numbers does not sit on a kink."""
-    random = np.random.default_rng(subject.seed)
+    random = np.random.default_rng(abs(subject.seed))
 
     def moved(parameter: Any, array: Any) -> Any:
         if array.dtype.kind not in "fc" or not array.size:

@@ -98,7 +98,7 @@ def _check_mutation_happens(subject: Subject, written: dict[str, bool]) -> None:
 
 def _provoking(subject: Subject) -> Iterator[list[Any]]:
     """The sample with other data in what should be mutated, and with other numbers and flags."""
-    random = np.random.default_rng(subject.seed)
+    random = np.random.default_rng(abs(subject.seed))
 
     def filled(kind: str) -> Any:
         def one(parameter: Any, array: Any) -> Any:
@@ -118,7 +118,9 @@ def _data(array: Any, kind: str, random: np.random.Generator) -> Any:
     if kind == "as it is":
         return array
     if array.dtype.kind == "b":
-        return random.integers(0, 2, array.shape) if kind == "random" else kind != "negative"
+        if kind == "random":
+            return random.integers(0, 2, array.shape)
+        return np.full(array.shape, kind != "negative")
     if array.dtype.kind in "iu":
         info = np.iinfo(array.dtype)
         low, high = int(info.min), int(info.max)

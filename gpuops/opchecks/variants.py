@@ -35,7 +35,7 @@ def other_values(subject: Subject, values: Values, number: int = 0) -> Values | 
     Returns:
         New arguments, or None where the operator takes none that was tried.
     """
-    random = np.random.default_rng((subject.seed, number))
+    random = np.random.default_rng((abs(subject.seed), number))
 
     def drawn(parameter: Any, array: Any) -> Any:
         if array.dtype.kind == "f":
