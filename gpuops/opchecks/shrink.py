@@ -8,9 +8,9 @@ depend on how the failing input was made.
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
+from gpuops.opchecks.budget import Budget
 from gpuops.opchecks.draw_edit import Values
 from gpuops.opchecks.inputs import key_of
 from gpuops.opchecks.search import Check, Found, attempt
@@ -59,7 +59,7 @@ class _Shrinker:
         self._origin = origin(found.error)
         self._left = _ATTEMPTS
         self._tried: set[Any] = set()
-        self._end = time.perf_counter() + _SECONDS
+        self._budget = Budget(_SECONDS)
 
     def fails(self, values: Values) -> bool:
         """Whether the check fails for them as it did; if so, they are the best so far."""
@@ -82,7 +82,7 @@ class _Shrinker:
         values = self.best.subject.values
         limit = cost(self._subject.operator, values)
         for candidate in simpler(self._subject, values):
-            if self._left <= 0 or time.perf_counter() > self._end:
+            if self._left <= 0 or self._budget.is_spent:
                 return False
             key = key_of(candidate)
             if key in self._tried or cost(self._subject.operator, candidate) >= limit:
