@@ -29,6 +29,7 @@ __all__ = [
     "FakeMixError",
     "GpuopsError",
     "GradientError",
+    "HypothesisNotInstalledError",
     "GraphError",
     "Location",
     "MutationError",
@@ -180,6 +181,10 @@ class PerformanceWarning(UserWarning):
 
 class PytreesNotInstalledError(GpuopsError, ImportError):
     """Gradients and batching need optree, which is not installed."""
+
+
+class HypothesisNotInstalledError(GpuopsError, ImportError):
+    """Strategies need Hypothesis, which is not installed."""
 
 
 class NoGradientError(GpuopsError, NotImplementedError):
