@@ -223,7 +223,7 @@ def accepted(subject: Subject) -> Iterator[tuple[Values, Values, Any]]:
         except (AliasError, MutationError):
             raise
         except ReturnError as error:
-            if not _scalar_for_array(draw, error):
+            if not _scalar_for_array(subject, draw, error):
                 raise
         except _ACCIDENTS as error:
             if draw.tags <= _HARMLESS:
@@ -238,10 +238,10 @@ def accepted(subject: Subject) -> Iterator[tuple[Values, Values, Any]]:
             yield before, values, result
 
 
-def _scalar_for_array(draw: Draw, error: ReturnError) -> bool:
-    """Whether NumPy made a scalar of a 0-d array: the error says so, and so refuses 0-d arrays."""
-    arrays = arrays_of(draw.values)
-    return "numpy.asarray" in str(error) and not any(array.ndim for array in arrays)
+def _scalar_for_array(subject: Subject, draw: Draw, error: ReturnError) -> bool:
+    """Whether NumPy made a scalar of a 0-d array: the error says so, and so refuses that rank."""
+    ranks = [[array.ndim for array in arrays_of(v)] for v in (draw.values, subject.values)]
+    return "numpy.asarray" in str(error) and ranks[0] != ranks[1]
 
 
 def _refuse(subject: Subject, values: Values, error: Exception, how: str = "") -> NoReturn:
