@@ -44,6 +44,7 @@ def opcheck(
     atol: float | None = None,
     rtol: float | None = None,
     seed: int = 0,
+    draws: bool = True,
     save_data: bool | str | Path = False,
 ) -> Verdicts:
     """Check what is registered for an operator, on a sample call and on inputs made from it.
@@ -58,6 +59,7 @@ def opcheck(
         atol: what values may differ by, instead of what fits their dtype; with `rtol` only.
         rtol: likewise, per unit of the expected value.
         seed: for what is drawn: the same seed draws the same inputs.
+        draws: whether further inputs are made from the sample.
         save_data: for the script in a failure's message, which has the arrays written out, as far
             as they are small: the .npz file to load them from, or True for a file in the directory
             for temporary files.
@@ -92,25 +94,26 @@ not defined as mutable but was mutated ...
         raise ArgumentError(f"opcheck: seed must be an int, got {describe(seed)}")
     subject = Subject(operator, _bound(operator, args, kwargs or {}), rtol, atol, seed)
     with hosted(operator) as is_bridged:
-        return _run(chosen, subject, raise_exception, save_data, is_bridged=is_bridged)
+        pool = Pool(subject, empty=not draws)
+        return _run(chosen, subject, pool, raise_exception, save_data, is_bridged=is_bridged)
 
 
 def _run(
     chosen: tuple[str, ...],
     subject: Subject,
+    pool: Pool,
     raise_exception: bool,
     save_data: bool | str | Path,
     *,
     is_bridged: bool,
 ) -> Verdicts:
-    pool, seed = Pool(subject), subject.seed
     verdicts = Verdicts()
     for name in chosen:
         check = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}").check
         subject.unchecked.clear()
         if is_bridged and name != "test_devices":
             subject.leave_unchecked("a 'cpu' kernel: there is none, and the 'cuda' one is called")
-        with preserved(seed):
+        with preserved(subject.seed):
             found = find(name, check, subject, pool)
             error = None
             if found is not None:

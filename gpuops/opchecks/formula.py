@@ -48,7 +48,7 @@ class Point:
         ]
         self.inputs = [one.array for one in found]
         self.names = [repr(one.name) for one in found]
-        self.random = np.random.default_rng((subject.seed, len(found)))
+        self.random = np.random.default_rng((abs(subject.seed), len(found)))
         self.everything = tuple(range(len(found)))
 
     @cached_property

@@ -164,11 +164,15 @@ class Pool:
     """What is drawn for an operator: made once, and asked once whether it is accepted.
 
     The checks share it.
+
+    Args:
+        subject: the operator with its sample.
+        empty: whether nothing is to be drawn.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, *, empty: bool = False) -> None:
         self._subject = subject
-        self._source: Iterator[Draw] | None = None
+        self._source: Iterator[Draw] | None = iter(()) if empty else None
         self._drawn: list[Draw] = []
         self._accepted: dict[int, bool] = {}
 
