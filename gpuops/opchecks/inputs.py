@@ -176,6 +176,13 @@ class Pool:
         self._drawn: list[Draw] = []
         self._accepted: dict[int, bool] = {}
 
+    def start(self) -> None:
+        """Draw the first one: whether the operator takes a smaller sample is asked for that.
+
+        In debug mode the answer would be no wherever it finds a fault.
+        """
+        next(self.draws(), None)
+
     def draws(self) -> Iterator[Draw]:
         """All that is drawn, as far as the time lasts."""
         budget = Budget(_SECONDS)

@@ -72,6 +72,7 @@ def find(name: str, check: Check, subject: Subject, pool: Pool) -> Found | None:
     """
     if name == "test_schema":
         subject.trail.clear()
+        pool.start()
         try:
             check(subject.with_further(pool.draws()))
         except Exception as error:
