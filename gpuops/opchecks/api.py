@@ -9,6 +9,7 @@ from typing import Any, Final
 from gpuops.convert import Arguments
 from gpuops.errors import ArgumentError, GpuopsError, UsageError, describe
 from gpuops.opchecks.explain import explained
+from gpuops.opchecks.hosting import hosted, on_host
 from gpuops.opchecks.inputs import Pool
 from gpuops.opchecks.preserve import preserved
 from gpuops.opchecks.report import OpCheckError, Verdicts
@@ -50,7 +51,8 @@ def opcheck(
 
     Args:
         op: an operator (what `gpuops.custom_op` returns, or ``ops.<ns>.<name>``).
-        args: the sample's positional arguments: real arrays. Nothing is written to them.
+        args: the sample's positional arguments: real arrays, which are copied to the host. Nothing
+            is written to them.
         kwargs: its keyword arguments.
         test_utils: a name out of `CHECKS`, several, or ``"ALL"``.
         raise_exception: whether the first failure is raised; if not, failures are returned.
@@ -91,12 +93,27 @@ not defined as mutable but was mutated ...
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise ArgumentError(f"opcheck: seed must be an int, got {describe(seed)}")
     subject = Subject(operator, _bound(operator, args, kwargs or {}), rtol, atol, seed)
-    pool = Pool(subject, empty=not draws)
+    with hosted(operator) as is_bridged:
+        pool = Pool(subject, empty=not draws)
+        return _run(chosen, subject, pool, raise_exception, save_data, is_bridged=is_bridged)
+
+
+def _run(
+    chosen: tuple[str, ...],
+    subject: Subject,
+    pool: Pool,
+    raise_exception: bool,
+    save_data: bool | str | Path,
+    *,
+    is_bridged: bool,
+) -> Verdicts:
     verdicts = Verdicts()
     for name in chosen:
         check = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}").check
         subject.unchecked.clear()
-        with preserved(seed):
+        if is_bridged and name != "test_devices":
+            subject.leave_unchecked("a 'cpu' kernel: there is none, and the 'cuda' one is called")
+        with preserved(subject.seed):
             found = find(name, check, subject, pool)
             error = None
             if found is not None:
@@ -214,4 +231,4 @@ def _bound(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     converted = Arguments(operator, tuple(values))
     if any(found.kind is None for found in converted.arrays):
         raise ArgumentError(f"opcheck({operator.qualname}): the sample has to be of real arrays")
-    return copied(converted.values)
+    return copied(on_host(operator, converted.values))

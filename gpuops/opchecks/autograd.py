@@ -13,7 +13,7 @@ from gpuops.opchecks.formula import FormulaFailed, Point
 from gpuops.opchecks.registration import check_between, check_call
 from gpuops.opchecks.report import leaves
 from gpuops.opchecks.subject import REFUSED, Subject, copied
-from gpuops.opchecks.variants import broadcast, cut, other_values, resized
+from gpuops.opchecks.variants import broadcast, cut, other_scalars, other_values, resized
 from gpuops.transforms.providers import find_rule
 
 __all__ = ["check"]
@@ -81,13 +81,15 @@ def _check_formula(subject: Subject, entry: Any, values: list[Any]) -> None:
             "the values of the gradient: no output has one, or it is not smooth where it was tried"
         )
     point = Point(subject, values)
-    try:
-        with np.errstate(all="ignore"):
-            why = point.check_second()
-    except FormulaFailed as failure:
-        raise _failed(subject, entry, "second gradient", failure, values) from failure
-    if why is not None:
-        subject.leave_unchecked(f"the second gradient: {why}")
+    further = {"second gradient": point.check_second, "traced gradient": point.check_traced}
+    for name, check_further in further.items():
+        try:
+            with np.errstate(all="ignore"):
+                why = check_further()
+        except FormulaFailed as failure:
+            raise _failed(subject, entry, name, failure, values) from failure
+        if why is not None:
+            subject.leave_unchecked(f"the {name}: {why}")
 
 
 def _without_formula(subject: Subject) -> str:
@@ -147,7 +149,7 @@ def _widened(parameter: Any, array: Any) -> Any:
 
 def _with_noise(subject: Subject, values: list[Any]) -> list[Any]:
     """Moved a little, so that a sample of round numbers does not sit on a kink."""
-    random = np.random.default_rng(subject.seed)
+    random = np.random.default_rng(abs(subject.seed))
 
     def moved(parameter: Any, array: Any) -> Any:
         if array.dtype.kind not in "fc" or not array.size:
@@ -191,6 +193,7 @@ def _tried(subject: Subject, values: list[Any]) -> Iterator[list[Any]]:
         yield other
         values = other
     yield from broadcast(subject, values)
+    yield from other_scalars(values)
     sizes = sorted({n for array in subject.arrays(values) for n in array.shape})
     for change in (lambda n: n + 1, lambda n: 2 * n, lambda n: 1, lambda n: 0):
         yield resized(subject, values, {n: change(n) for n in sizes})

@@ -9,7 +9,6 @@ installation does not have. `gpuops.opchecks.strategies` draws them with Hypothe
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -17,6 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gpuops.errors import AliasError, MutationError, ReturnError
+from gpuops.opchecks.budget import Budget
 from gpuops.opchecks.draw_arrays import LARGEST
 from gpuops.opchecks.draw_edit import Edit, Values, arrays_of
 from gpuops.opchecks.draw_menu import menu
@@ -32,7 +32,7 @@ _SECONDS = 1.0
 
 # Errors that are an accident of the kernel, and no refusal that a caller could read, where the
 # input differs from the sample in nothing that an operator may be particular about.
-_ACCIDENTS = (ArithmeticError, AttributeError, NameError, RecursionError, SystemError)
+_ACCIDENTS = (ZeroDivisionError, AttributeError, NameError, RecursionError, SystemError)
 _HARMLESS = frozenset({"sizes", "values", "kinks", "special", "layout", "optional"})
 
 
@@ -116,7 +116,10 @@ def apply(edits: tuple[Edit, ...], base: Values) -> Draw | None:
     """What the edits make of a sample, one after the other; None if none of them applies."""
     values, done = base, []
     for edit in edits:
-        made = edit.apply(values)
+        try:
+            made = edit.apply(values)
+        except (TypeError, ValueError, OverflowError):
+            made = None  # an array of objects or dates, a number that the dtype cannot hold
         if made is not None:
             values = made
             done.append(edit)
@@ -170,7 +173,7 @@ class Pool:
 
     def draws(self) -> Iterator[Draw]:
         """All that is drawn, as far as the time lasts."""
-        end = time.perf_counter() + _SECONDS
+        budget = Budget(_SECONDS)
         for number in itertools.count():
             if self._source is None:
                 self._source = drawn(self._subject)
@@ -180,7 +183,7 @@ class Pool:
                     return
                 self._drawn.append(made)
             yield self._drawn[number]
-            if time.perf_counter() > end:
+            if budget.is_spent:
                 return
 
     def accepted(self) -> Iterator[Draw]:
@@ -219,7 +222,11 @@ def accepted(subject: Subject) -> Iterator[tuple[Values, Values, Any]]:
                 raise
         except _ACCIDENTS as error:
             if draw.tags <= _HARMLESS:
-                _refuse(subject, before, error)
+                how = (
+                    f", where it is changed ({draw.name}). What the kernel cannot take, it has to "
+                    "refuse with an error that says so"
+                )
+                _refuse(subject, before, error, how)
         except Exception:
             continue
         else:
@@ -232,12 +239,10 @@ def _scalar_for_array(draw: Draw, error: ReturnError) -> bool:
     return "numpy.asarray" in str(error) and not any(array.ndim for array in arrays)
 
 
-def _refuse(subject: Subject, values: Values, error: Exception) -> NoReturn:
+def _refuse(subject: Subject, values: Values, error: Exception, how: str = "") -> NoReturn:
     """One place for both kinds of call, so that they are seen to fail alike."""
     raise subject.fail(
-        f"a call that the operator should take fails with {type(error).__name__}: {error}. It is "
-        "the sample, or made from it by a change of sizes, elements or layout alone",
-        values,
+        f"the sample fails with {type(error).__name__}: {error}{how}", values
     ) from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from gpuops.opchecks.draw_arrays import resized as resized_array
 from gpuops.opchecks.subject import REFUSED, Subject, copied
 
-__all__ = ["broadcast", "cut", "elements", "other_values", "resized"]
+__all__ = ["broadcast", "cut", "elements", "other_scalars", "other_values", "resized"]
 
 Values = list[Any]
 
@@ -35,7 +35,7 @@ def other_values(subject: Subject, values: Values, number: int = 0) -> Values | 
     Returns:
         New arguments, or None where the operator takes none that was tried.
     """
-    random = np.random.default_rng((subject.seed, number))
+    random = np.random.default_rng((abs(subject.seed), number))
 
     def drawn(parameter: Any, array: Any) -> Any:
         if array.dtype.kind == "f":
@@ -116,6 +116,23 @@ def broadcast(subject: Subject, values: Values) -> Iterator[Values]:
             made[position] = np.asarray(changed)
             if _shapes(subject.attempt(made)) == expected:
                 yield made
+
+
+_SCALARS: dict[type, Callable[[Any], Any]] = {
+    bool: lambda value: not value,
+    int: lambda value: value + 1,
+    # Not what 0, 0.5 and 1 become by themselves, and in the interval that they are the ends of.
+    float: lambda value: 0.75 * value + 0.1,
+}
+
+
+def other_scalars(values: Values) -> Iterator[Values]:
+    """Calls in which one number or flag is another one. Whether they are taken is not asked."""
+    for position, value in enumerate(values):
+        if type(value) in _SCALARS:
+            made = copied(values)
+            made[position] = _SCALARS[type(value)](value)
+            yield made
 
 
 def _shapes(result: Any) -> Any:
