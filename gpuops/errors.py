@@ -36,6 +36,7 @@ __all__ = [
     "NoFakeError",
     "NoGradientError",
     "NoKernelError",
+    "NoWeakReferenceError",
     "OpaqueAccessError",
     "OpaqueTypeError",
     "OperatorNotFoundError",
@@ -93,6 +94,10 @@ class ExternalObjectError(GpuopsError, IndexError, RuntimeError):
 
 class DeadObjectError(ExternalObjectError, ReferenceError):
     """An object that a graph needs was dropped by its owner."""
+
+
+class NoWeakReferenceError(ExternalObjectError, TypeError):
+    """An object cannot be referred to weakly, as the table of external objects does."""
 
 
 class EffectError(UsageError, ValueError):

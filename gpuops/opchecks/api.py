@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,7 +115,7 @@ def _run(
         subject.unchecked.clear()
         if is_bridged and name != "test_devices":
             subject.leave_unchecked("a 'cpu' kernel: there is none, and the 'cuda' one is called")
-        with preserved(subject.seed):
+        with preserved(subject.seed), _leaving_streams():
             found = find(name, check, subject, pool)
             error = None
             if found is not None:
@@ -166,6 +168,12 @@ def generate_repro(
     (name,) = chosen_checks((test,))
     subject = Subject(*bound_sample(op, args, kwargs), seed=seed)
     return script(name, subject, save_data=save_path(name, subject, subject.values, save_data))
+
+
+def _leaving_streams() -> AbstractContextManager[None]:
+    """A context that leaves the streams that a checked operator entered."""
+    streams = sys.modules.get("gpuops.cuda.streams")
+    return nullcontext() if streams is None else streams.restoring_streams()
 
 
 class ToleranceError(GpuopsError, ValueError):

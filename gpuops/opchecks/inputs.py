@@ -22,6 +22,7 @@ from gpuops.opchecks.draw_edit import Edit, Values, arrays_of
 from gpuops.opchecks.draw_menu import menu
 from gpuops.opchecks.draw_shapes import fits_signature, size_edits
 from gpuops.opchecks.subject import REFUSED, Subject, copied
+from gpuops.opchecks.variants import cut
 
 __all__ = ["Draw", "Pool", "accepted", "combination", "drawn", "key_of", "small_sample"]
 
@@ -67,15 +68,17 @@ def drawn(subject: Subject) -> Iterator[Draw]:
 
 def small_sample(subject: Subject) -> Values | None:
     """The sample, or if it is large one of its kind that is small; None if none is accepted."""
-    if _elements(subject.values) <= LARGEST // 4:
+    limit = LARGEST // 4
+    if _elements(subject.values) <= limit:
         return subject.values
-    for edit in size_edits(subject, subject.values):
+    # One element, or none, would hide most faults: the last resort.
+    for edit in sorted(size_edits(subject, subject.values), key=lambda edit: "all " in edit.name):
         made = edit.apply(subject.values)
-        if made is None or not 0 < _elements(made) <= LARGEST // 4:
+        if made is None or not 0 < _elements(made) <= limit:
             continue
         if subject.attempt(made) is not REFUSED:
             return made
-    return None
+    return cut(subject, subject.values, limit)
 
 
 def _elements(values: Values) -> int:
@@ -83,6 +86,8 @@ def _elements(values: Values) -> int:
 
 
 def _all(subject: Subject, base: Values) -> Iterator[Draw]:
+    if base is not subject.values:
+        yield Draw("smaller", frozenset({"sizes"}), base)
     edits = menu(subject, base)
     # Sizes first: a failure by them says most to who reads it.
     turns = itertools.zip_longest(edits["sizes"], *(v for k, v in edits.items() if k != "sizes"))

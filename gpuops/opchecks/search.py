@@ -57,7 +57,7 @@ _POLICIES = {
         6, _UNMEANT | {"special", "layout", "dtype", "scalars", "unlike", "kinks"}, elements=24
     ),
     "test_vmap": _Policy(12, _UNMEANT | {"special", "layout", "float16"}, elements=512),
-    "test_layouts": _Policy(6, frozenset({"layout", "float16"})),
+    "test_layouts": _Policy(8, frozenset({"layout", "float16", "values", "kinks", "special"})),
     "test_initialised": _Policy(40),
     "test_devices": _Policy(6, _UNMEANT | {"special", "dtype", "scalars"}, elements=256),
 }

@@ -8,10 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from gpuops.cuda.transfer import asarray
+from gpuops.devices import device_of
 from gpuops.opchecks.draw_arrays import resized as resized_array
 from gpuops.opchecks.subject import REFUSED, Subject, copied
 
-__all__ = ["broadcast", "cut", "elements", "other_scalars", "other_values", "resized"]
+__all__ = [
+    "broadcast",
+    "cut",
+    "elements",
+    "on_its_device",
+    "other_scalars",
+    "other_values",
+    "resized",
+]
 
 Values = list[Any]
 
@@ -54,10 +64,22 @@ def other_values(subject: Subject, values: Values, number: int = 0) -> Values | 
         return random.permutation(array.reshape(-1)).reshape(array.shape)
 
     for change in (drawn, moved, shuffled):
-        made = subject.map(copied(values), change)
+        made = subject.map(copied(values), on_its_device(change))
         if subject.attempt(made) is not REFUSED:
             return made
     return None
+
+
+def on_its_device(change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """A change of arrays of the host, for arrays of other devices too: what it makes goes there."""
+
+    def one(parameter: Any, array: Any) -> Any:
+        device = device_of(array)
+        if device is None or device.type == "cpu":
+            return change(parameter, array)
+        return asarray(change(parameter, asarray(array, device="cpu")), device=device)
+
+    return one
 
 
 def resized(subject: Subject, values: Values, table: dict[int, int]) -> Values:
@@ -69,7 +91,7 @@ def resized(subject: Subject, values: Values, table: dict[int, int]) -> Values:
             return array
         return resized_array(array, shape)
 
-    return subject.map(copied(values), one)
+    return subject.map(copied(values), on_its_device(one))
 
 
 def cut(subject: Subject, values: Values, limit: int) -> Values | None:

@@ -219,31 +219,35 @@ class ArrayMethods:
         """See ``numpy.ndarray.astype``."""
         return xp.astype(self, dtype, copy=copy)
 
-    def copy(self) -> Any:
+    def copy(self, order: str = "C") -> Any:
         """See ``numpy.ndarray.copy``; the copy is C-contiguous, as the method's is in NumPy."""
-        return xp.reshape(self, self.shape, copy=True)
+        if order == "K":
+            return xp.astype(self, self.dtype, copy=True)
+        return xp.reshape(self, self.shape, order=order, copy=True)
 
-    __copy__ = copy
+    def __copy__(self) -> Any:
+        return self.copy()
 
     def __deepcopy__(self, memo: Any) -> Any:
         return self.copy()
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
-        """See ``numpy.ndarray.reshape``; only the order ``"C"``."""
-        if order != "C":
-            raise ArgumentError(f"reshape: only order='C' has an operator, got {order!r}")
+        """See ``numpy.ndarray.reshape``."""
         sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
         if copy is None:
-            return xp.reshape(self, tuple(sizes))
-        return xp.reshape(self, tuple(sizes), copy=copy)
+            return xp.reshape(self, tuple(sizes), order)
+        return xp.reshape(self, tuple(sizes), order, copy=copy)
 
-    def ravel(self) -> Any:
+    def ravel(self, order: str = "C") -> Any:
         """See ``numpy.ndarray.ravel``."""
-        return self.reshape(-1)
+        return xp.ravel(self) if order == "C" else xp.ravel(self, order)
 
-    def flatten(self) -> Any:
+    def flatten(self, order: str = "C") -> Any:
         """See ``numpy.ndarray.flatten``: always a copy."""
-        return xp.reshape(self, (-1,), copy=True)
+        if order == "K":
+            flat = xp.ravel(self, order)
+            return xp.reshape(flat, flat.shape, copy=True)
+        return xp.reshape(self, (-1,), order, copy=True)
 
     def transpose(self, *axes: Any) -> Any:
         """See ``numpy.ndarray.transpose``."""
@@ -359,7 +363,8 @@ class ArrayMethods:
         if metadata is not None:
             return metadata(*args, **kwargs)
         out = kwargs.pop("out", None)
-        kept = {k: v for k, v in kwargs.items() if not is_default(k, v)}
+        # Of `ravel`, "K" is not the order that it has by default.
+        kept = {k: v for k, v in kwargs.items() if function is np.ravel or not is_default(k, v)}
         method = METHODS.get(function)
         if method is not None and args and isinstance(args[0], ArrayMethods):
             return _into(out, getattr(args[0], method)(*args[1:], **kept))

@@ -21,6 +21,8 @@ from gpuops.batching import VMAP
 from gpuops.transforms.array_methods import provide_namespace
 from gpuops.transforms.providers import provide_rules
 from gpuops.xp import (
+    calculus,
+    choosing,
     conversion,
     creation,
     decompositions,
@@ -32,6 +34,7 @@ from gpuops.xp import (
     manipulation,
     norms,
     products,
+    quantiles,
     robust,
     searching,
     sets,
@@ -45,6 +48,7 @@ from gpuops.xp import linalg as linalg
 from gpuops.xp._row import ROWS as ROWS
 from gpuops.xp._row import Row as Row
 from gpuops.xp.composites import COMPOSITES
+from gpuops.xp.derived import DERIVED
 from gpuops.xp.dtypes import DTYPES, can_cast, finfo, iinfo, isdtype, result_type
 from gpuops.xp.functions import FUNCTIONS
 from gpuops.xp.inspection import namespace_info
@@ -61,6 +65,8 @@ newaxis = None
 pi = np.pi
 
 CHAPTERS = (
+    calculus,
+    choosing,
     conversion,
     creation,
     decompositions,
@@ -72,6 +78,7 @@ CHAPTERS = (
     manipulation,
     norms,
     products,
+    quantiles,
     robust,
     searching,
     sets,
@@ -85,6 +92,7 @@ CHAPTERS = (
 _NAMED = {
     **DTYPES,
     **COMPOSITES,
+    **DERIVED,
     **FUNCTIONS,
     **SHORTHANDS,
     "can_cast": can_cast,

@@ -18,8 +18,10 @@ import numpy as np
 
 __all__ = [
     "BROADCAST_KEEPS_WHOLE_ARRAYS",
+    "COV_TRANSPOSES_A_ROW",
     "CLIP_NEEDS_NO_BOUND",
     "INTERP_OF_NOTHING_NEEDS_NO_POINTS",
+    "MERGES_AXES_OF_NOTHING",
     "NORMS_OF_NOTHING",
     "RESHAPE_HAS_COPY",
     "RFFTN_LAST_AXES_FIRST",
@@ -55,6 +57,11 @@ Before 2.1 only if all of them have it; otherwise axes of one element get stride
 RFFTN_LAST_AXES_FIRST: Final = _since(2, 1)
 """`fft.rfftn` transforms along the last axes first; the rounding errors depend on it."""
 
+# -- 2.2 -------------------------------------------------------------------------------------------
+
+COV_TRANSPOSES_A_ROW: Final = _since(2, 2)
+"""`cov(rowvar=False)` takes the columns of one row for variables; before, the row for one."""
+
 # -- 2.3 -------------------------------------------------------------------------------------------
 
 NORMS_OF_NOTHING: Final = _since(2, 3)
@@ -75,3 +82,6 @@ INTERP_OF_NOTHING_NEEDS_NO_POINTS: Final = _since(2, 5)
 
 WHERE_LOOKS_AT_NUMBERS_FIRST: Final = _since(2, 5)
 """`where` refuses a number that does not fit before shapes that do not go together."""
+
+MERGES_AXES_OF_NOTHING: Final = _since(2, 5)
+"""`median` and `quantile` over none or several axes take arrays without elements."""

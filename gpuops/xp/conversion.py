@@ -241,3 +241,44 @@ def copy(xp: Any, x: Any, order: str = "K") -> Any:
         ValueError: an unknown order.
     """
     return x.copy(order=order)
+
+
+# -- layouts ---------------------------------------------------------------------------------------
+
+
+def _contiguous(order: str) -> Any:
+    def rule(x: Any) -> Meta:
+        if not x.shape:
+            return View((1,), x.dtype, (x.dtype.itemsize,))
+        if is_dense(x, order):
+            return View(x.shape, x.dtype, x.strides)
+        return fresh(x.shape, x.dtype, order)
+
+    rule.__name__ = f"_contiguous_{order}"
+    return rule
+
+
+@row("ascontiguousarray(Array(a) x) -> Array(a)", fake=_contiguous("C"))
+def ascontiguousarray(xp: Any, x: Any) -> Any:
+    """The array with its elements side by side, the last axis the densest.
+
+    Args:
+        x: an array.
+
+    Returns:
+        `x` itself if it is so, else a copy; of a 0-d array, one of one axis.
+    """
+    return xp.ascontiguousarray(x)
+
+
+@row("asfortranarray(Array(a) x) -> Array(a)", fake=_contiguous("F"))
+def asfortranarray(xp: Any, x: Any) -> Any:
+    """The array with its elements side by side, the first axis the densest.
+
+    Args:
+        x: an array.
+
+    Returns:
+        `x` itself if it is so, else a copy; of a 0-d array, one of one axis.
+    """
+    return xp.asfortranarray(x)

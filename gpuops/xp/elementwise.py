@@ -192,7 +192,7 @@ def _round(x: Any, decimals: int = 0) -> Meta:
         return fresh(x.shape, dtype, "F" if is_dense(x, "F") and not is_dense(x) else "C")
     if kind == "c" and not ROUND_KEEPS_ORDER_OF_COMPLEX:
         return fresh(x.shape, x.dtype)
-    return like(x, x.dtype) if kind in "iu" else ufunc_metas(np.positive, [x])[0]
+    return like(x, x.dtype) if kind in "iuc" else ufunc_metas(np.positive, [x])[0]
 
 
 @row("round(Array x, int decimals=0) -> Array", fake=_round)

@@ -224,3 +224,37 @@ def ifft2(
         norm: as for `fft`.
     """
     return ifftn(x, s, axes, norm)
+
+
+def rfft2(
+    x: Any,
+    s: Sequence[Any] | None = None,
+    axes: Sequence[int] = (-2, -1),
+    norm: str = "backward",
+) -> Any:
+    """The Fourier transform of real numbers along two axes; see `rfftn`.
+
+    Args:
+        x: an array of real numbers.
+        s: the number of points along each of the axes; by default as many as there are.
+        axes: the two axes.
+        norm: as for `fft`.
+    """
+    return rfftn(x, s, axes, norm)
+
+
+def irfft2(
+    x: Any,
+    s: Sequence[Any] | None = None,
+    axes: Sequence[int] = (-2, -1),
+    norm: str = "backward",
+) -> Any:
+    """The inverse of `rfft2`.
+
+    Args:
+        x: an array of numbers.
+        s: the number of points of the result along each of the axes.
+        axes: the two axes.
+        norm: as for `fft`.
+    """
+    return irfftn(x, s, axes, norm)

@@ -17,7 +17,7 @@ from gpuops.xp._releases import TAKE_CASTING
 from gpuops.xp._row import row
 from gpuops.xp.manipulation import broadcast_to_meta, ravelled
 
-__all__ = ["getitem_key", "setitem_key"]
+__all__ = ["array_beside", "getitem_key", "setitem_key"]
 
 
 # -- keys ------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def getitem_key(x: Any, key: Any) -> Any:
     array([1, 2])
     """
     x = np.asarray(x) if isinstance(x, np.generic) else x
-    return _getitem(x, *encode(key, lambda array: _array_beside(x)(array)))
+    return _getitem(x, *encode(key, lambda array: array_beside(x)(array)))
 
 
 def setitem_key(x: Any, key: Any, value: Any) -> None:
@@ -180,14 +180,14 @@ def setitem_key(x: Any, key: Any, value: Any) -> None:
     >>> x
     array([0., 1., 1.])
     """
-    beside = _array_beside(x)
+    beside = array_beside(x)
     if isinstance(value, (list, tuple, np.generic)):
         value = beside(np.asarray(value))
     layout, numbers, arrays = encode(key, beside)
     setitem.function(x, layout, numbers, arrays, value)
 
 
-def _array_beside(x: Any) -> Any:
+def array_beside(x: Any) -> Any:
     """Makes an array that can stand beside `x` of a NumPy one."""
     while type(x) in nested_types and not hasattr(x, "tracer"):
         x = x.value  # of the batch, or of what is differentiated

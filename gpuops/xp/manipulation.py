@@ -341,6 +341,8 @@ def flip(xp: Any, x: Any, axis: Any = None) -> Any:
 
 
 def _reshape(x: Any, shape: Sequence[Size], order: str = "C", *, copy: bool | None = None) -> Meta:
+    if order not in ("C", "F", "A"):
+        raise ValueError(f"order must be one of 'C', 'F' and 'A' (got {order!r})")
     if order == "A":
         order = "F" if is_dense(x, "F") and not is_dense(x, "C") else "C"
     if copy:

@@ -185,3 +185,31 @@ def diag_of(xp: Any, x: Any, k: int = 0) -> Any:
     if x.ndim != 1:
         raise ValueError(f"x must have one axis, not {x.ndim}")
     return xp.diag(x, k)
+
+
+def _argpartition(x: Any, kth: Sequence[int], axis: int = -1) -> Meta:
+    place = axis_of(axis, len(x.shape) or 1)
+    if x.shape:
+        _check_places(x, kth, place)
+    elif any(not -1 <= k < 1 for k in kth):
+        raise ValueError("kth out of bounds (1)")
+    return fresh(x.shape or (1,), _INTP)
+
+
+@row("argpartition(Array x, int[] kth, int axis=-1) -> Array", fake=_argpartition)
+def argpartition(xp: Any, x: Any, kth: Any, axis: int = -1) -> Any:
+    """The places from which the elements have to be taken to be in the order of `partition`.
+
+    Args:
+        x: an array of real numbers.
+        kth: the places.
+        axis: the axis.
+
+    Returns:
+        Ints of NumPy's index dtype, of the shape of `x`.
+
+    Raises:
+        ValueError: a place that the axis does not have.
+        AxisError: there is no such axis.
+    """
+    return xp.argpartition(x, tuple(kth) if len(kth) != 1 else kth[0], axis)

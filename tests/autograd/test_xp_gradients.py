@@ -24,7 +24,7 @@ WITHOUT = {
         bitwise_invert isfinite isinf isnan isnat logical_not signbit bitwise_and
         bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor equal gcd greater
         greater_equal lcm less less_equal logical_and logical_or logical_xor not_equal isin isclose
-        linalg_matrix_rank argsort all any digitize""",
+        linalg_matrix_rank argsort all any digitize argpartition nanargmax nanargmin""",
     "no array is given": "empty zeros ones full eye arange linspace fft_fftfreq fft_rfftfreq",
     "steps of the number format": "spacing nextafter",
     "which elements are counted changes in jumps": """histogram unique_all unique_counts
@@ -50,8 +50,10 @@ def test_rules_are_for_all_inputs_but_indices(name: str) -> None:
     entry = find_rule(ROWS[name].operator, AUTOGRAD)
     assert entry is not None
     arrays = {p.name for p in ROWS[name].operator.schema.array_parameters}
-    indices = {"condition", "indices", "arrays", "repeats"} if name != "stack" else set()
-    if name in ("bincount", "ldexp"):
+    indices = (
+        {"condition", "conditions", "indices", "arrays", "repeats"} if name != "stack" else set()
+    )
+    if name in ("bincount", "choose", "ldexp"):
         indices |= {"x", "x2"}
     assert arrays - set(entry.value.rules) <= indices
 

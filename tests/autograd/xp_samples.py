@@ -470,6 +470,82 @@ for _name in ("nansum", "nanmean", "nanprod", "nanmax", "nanmin"):
     sample(_name)(_without_nan)
 
 
+for _name in ("nanvar", "nanstd", "nancumsum", "nancumprod"):
+
+    def _spread(rng: np.random.Generator, shape: tuple[int, ...], name: str = _name) -> Sample:
+        function = getattr(xp, name)
+        missing = np.zeros((*shape, 4), bool)
+        missing[..., 1] = True
+
+        def along(x: Any) -> Any:
+            x = xp.where(missing, float("nan"), x)
+            return function(x), function(x, axis=[-1] if "cum" not in name else -1)
+
+        return along, (distinct(rng, (*shape, 4)),)
+
+    sample(_name)(_spread)
+
+
+@sample("median")
+def _median(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
+    def medians(x: Any) -> Any:
+        return xp.median(x), xp.median(x, axis=-1, keepdims=True), xp.median(x, axis=(0, -1))
+
+    return medians, (distinct(rng, (2, *shape, 3)),)
+
+
+@sample("quantile")
+def _quantile(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
+    def quantiles(x: Any, q: Any) -> Any:
+        return xp.quantile(x, q), xp.quantile(x, q, axis=-1, keepdims=True), xp.quantile(x, 0.3)
+
+    return quantiles, (distinct(rng, (*shape, 4)), rng.uniform(0.38, 0.6, 2))
+
+
+@sample("select")
+def _select(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
+    conditions = [rng.uniform(size=(*shape, 4)) < 0.4 for _ in range(2)]
+
+    def selected(x: Any, y: Any, default: Any) -> Any:
+        return xp.select(conditions, [x, y], default), xp.select(conditions[:1], [y])
+
+    row = (*shape, 4)
+    return selected, (numbers(rng, row), numbers(rng, (4,)), numbers(rng, row))
+
+
+@sample("choose")
+def _choose(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
+    places = rng.integers(-1, 3, (*shape, 4))
+
+    def chosen(x: Any, y: Any) -> Any:
+        return [xp.choose(places, [x, y], mode) for mode in ("wrap", "clip")]
+
+    return chosen, (numbers(rng, (*shape, 4)), numbers(rng, (4,)))
+
+
+@sample("ascontiguousarray")
+@sample("asfortranarray")
+def _contiguous(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
+    def contiguous(x: Any) -> Any:
+        return xp.ascontiguousarray(xp.transpose(x)), xp.asfortranarray(x)
+
+    return contiguous, (numbers(rng, shape),)
+
+
+@sample("gradient_along")
+def _gradient_along(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
+    def derivatives(x: Any, spacing: Any) -> Any:
+        places = xp.cumsum(spacing)
+        return (
+            xp.gradient(x, 0.5, axis=-1),
+            xp.gradient(x, places, axis=-1),
+            xp.gradient(x, spacing[0], axis=-1, edge_order=2),
+            xp.gradient(x, places, axis=-1, edge_order=2),
+        )
+
+    return derivatives, (numbers(rng, (*shape, 4)), rng.uniform(0.5, 1.5, 4))
+
+
 @sample("partition")
 def _partition(rng: np.random.Generator, shape: tuple[int, ...]) -> Sample:
     return lambda x: xp.partition(x, 2, axis=-1), (distinct(rng, (*shape, 5)),)

@@ -262,7 +262,6 @@ def test_a_function_without_an_operator_is_named() -> None:
         lambda x: np.add(x, x, where=np.array([True])),
         lambda x: np.add.at(x, 0, 1),
         lambda x: np.add(x, x, order="F"),
-        lambda x: x.reshape(3, order="F"),
         lambda x: x.to_device("cpu", stream=3),
         lambda x: np.busday_count(x, x),
     ],

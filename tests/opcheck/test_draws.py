@@ -295,6 +295,17 @@ def test_a_large_sample_is_drawn_small():
         draws = list(pool.accepted())
     assert len(draws) > 50
     assert all(draw.values[0].size <= 1 << 14 for draw in draws)
+    assert sum(draw.values[0].size > 1 for draw in draws) > 30
+
+
+def test_a_large_sample_of_blocks_is_drawn_in_blocks():
+    def blocks(x):
+        if x.ndim != 1 or x.size % 64:
+            raise ValueError("x must be a vector of whole blocks of 64")
+        return x[...] if x.size == 64 else np.array(x, order="C")
+
+    animal = Animal("blocks", ONE, blocks, like, lambda: (np.ones(1 << 14),), "test_schema")
+    assert "Smallest case: odd::blocks(x=float64[64])\n" in _failure(animal)
 
 
 def test_refusals_are_no_failures():

@@ -114,6 +114,17 @@ def test_forward_of_a_formula_computes_what_the_operator_does(ns, planted):
         gpuops.opcheck(double, matrix(), test_utils="test_autograd")
 
 
+# V4
+@pytest.mark.parametrize("name", ["softmax", "linear"])
+def test_samples_of_a_gpu_pass(simulated_cuda, name):
+    import gpuops_kernels
+
+    x = simulated_cuda.asarray(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4))
+    rest = {"softmax": (-1,), "linear": (x, None, None)}[name]
+    found = gpuops.opcheck(getattr(gpuops_kernels, name), (x, *rest))
+    assert set(found.values()) == {"SUCCESS"}
+
+
 def test_further_inputs_can_be_left_out(good):
     seen = []
 

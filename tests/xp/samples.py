@@ -9,7 +9,7 @@ import numpy as np
 from gpuops import xp
 from gpuops.devices import Device
 from gpuops.xp.elementwise import BINARY, MANY, UNARY
-from gpuops.xp.robust import WITHOUT_NAN
+from gpuops.xp.robust import CUMULATIVE, POSITIONS, SPREADS, WITHOUT_NAN
 
 _INTEGER = {"bitwise_count", "bitwise_invert", "isnat"}
 _INTEGERS = {"gcd", "lcm"}
@@ -133,6 +133,14 @@ def samples() -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "correlate": (v, v[:2]),
         "partition": (x, [1]),
         "diag_of": (v, 1),
+        "quantile": (x, np.asarray([0.1, 0.4]), [1]),
+        "median": (x, [0]),
+        "select": ([mask, x > 1], [x, v], x),
+        "choose": (i % 2, [x, v]),
+        "argpartition": (x, [1]),
+        "ascontiguousarray": (x.T,),
+        "asfortranarray": (x,),
+        "gradient_along": (x, v**2, 1),
         "isin": (i, i[:2]),
         "isclose": (x, v),
         "fft_fftfreq": (4,),
@@ -144,7 +152,8 @@ def samples() -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
     calls |= {name: (i, i) if name in whole else (x, v) for name in BINARY}
     calls |= {"ldexp": (v, i)}
     calls |= {name: (x, v) if name == "divmod" else (x,) for name in MANY}
-    calls |= {name: (x, [0]) for name in WITHOUT_NAN}
+    calls |= {name: (x, [0]) for name in (*WITHOUT_NAN, *SPREADS)}
+    calls |= dict.fromkeys((*CUMULATIVE, *POSITIONS), (x, 0))
     calls |= {f"fft_{name}": (v, 4) for name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")}
     found = {name: (args, {}) for name, args in calls.items()}
     for name, row in xp.ROWS.items():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuops.xp import extras
-from gpuops.xp.robust import WITHOUT_NAN
+from gpuops.xp.robust import CUMULATIVE, POSITIONS, SPREADS, WITHOUT_NAN
 from tests.xp.common import agree, arrays, axes, broadcastable, laid_out, quick
 
 
@@ -149,3 +149,20 @@ def test_tables(x: np.ndarray, bins: np.ndarray) -> None:
 @given(arrays(), st.lists(st.integers(-4, 3), min_size=1, max_size=2), axes)
 def test_partition(x: np.ndarray, kth: list[int], axis: int) -> None:
     agree("partition", x, kth, axis)
+
+
+with_nan = arrays(dtypes=["float32", "float64", "float16", "int8", "bool", ">f8", "complex64"])
+
+
+@pytest.mark.parametrize("name", sorted(SPREADS))
+@quick
+@given(with_nan, st.one_of(st.none(), st.lists(axes, max_size=2)), st.booleans())
+def test_spreads_without_nan(name: str, x: np.ndarray, axis: Any, keepdims: bool) -> None:
+    agree(name, x, axis, keepdims=keepdims, correction=1.0)
+
+
+@pytest.mark.parametrize("name", sorted([*CUMULATIVE, *POSITIONS]))
+@quick
+@given(with_nan, st.one_of(st.none(), axes))
+def test_along_an_axis_without_nan(name: str, x: np.ndarray, axis: Any) -> None:
+    agree(name, x, axis)

@@ -111,7 +111,7 @@ def splittings(draw, count: int):
 @given(
     arrays(max_dims=4),
     st.data(),
-    st.sampled_from(["C", "F", "A"]),
+    st.sampled_from(["C", "F", "A", "C", "F", "A", "K", "Z"]),
     st.sampled_from([None, True, False]),
 )
 def test_reshape(x: np.ndarray, data, order: str, copy) -> None:

@@ -42,6 +42,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
         {},
     ),
     "the mean of float16 is cast": ("mean", (laid((1, 1, 2, 2), (8, 2, 2, 4), "float16"), []), {}),
+    "rounded complex numbers": ("round", (laid((1, 2, 1), (32, 16, 32), "complex64"),), {}),
     "a Euclidean norm adds squares": (
         "linalg_vector_norm",
         (laid((1, 2, 1, 2), (4, 1, 4, 2), "bool"), [0]),

@@ -44,6 +44,10 @@ PROBES: dict[str, Any] = {
     "WHERE_LOOKS_AT_NUMBERS_FIRST": lambda: overflows(
         lambda: np.where(np.ones(3, bool), 2**70, np.ones(2, bool))
     ),
+    "MERGES_AXES_OF_NOTHING": lambda: succeeds(lambda: np.median(EMPTY, axis=())),
+    "COV_TRANSPOSES_A_ROW": lambda: (
+        np.cov(np.ones((1, 2)), rowvar=False, bias=True).shape == (2, 2)
+    ),
     "INTERP_OF_NOTHING_NEEDS_NO_POINTS": lambda: succeeds(lambda: np.interp(EMPTY, EMPTY, EMPTY)),
 }
 # Only rounding errors tell, which tests/xp/test_fourier.py compares bit by bit.

@@ -15,7 +15,7 @@ __all__ = ["along", "over_axes", "position"]
 
 @rule(
     *("all", "any", "count_nonzero", "max", "mean", "min", "prod", "std", "sum", "var"),
-    *("nanmax", "nanmean", "nanmin", "nanprod", "nansum"),
+    *("nanmax", "nanmean", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "median"),
 )
 def over_axes(operator: Operator) -> Rule:
     """Over all axes but the batch's, where none is given."""
@@ -38,6 +38,48 @@ def over_axes(operator: Operator) -> Rule:
     return batched
 
 
+@rule("quantile")
+def quantile(operator: Operator) -> Rule:
+    """Over all axes but the batch's; of the shares that are the same for all elements."""
+    one_by_one, call = loop(operator), operator.call
+
+    def batched(
+        info: Any,
+        in_dims: Sequence[Any],
+        x: Any,
+        q: Any,
+        axis: Any,
+        *,
+        keepdims: bool,
+        **options: Any,
+    ) -> Any:
+        dim = in_dims[0]
+        if in_dims[1] is not None:
+            return one_by_one(info, in_dims, x, q, axis, keepdims=keepdims, **options)
+        axes = moved_axes(x, axis, dim)
+        out = call(x, q, axes, keepdims=keepdims, **options)
+        # The axes of the shares come first.
+        left = dim if keepdims else dim - sum(a < dim for a in axes)
+        return out, len(getattr(q, "shape", ())) + left
+
+    return batched
+
+
+@rule("gradient_along")
+def gradient_along(operator: Operator) -> Rule:
+    """Along an axis, for the same distances in all elements."""
+    one_by_one, call = loop(operator), operator.call
+
+    def batched(
+        info: Any, in_dims: Sequence[Any], x: Any, spacing: Any, axis: int, edge_order: int
+    ) -> Any:
+        if in_dims[1] is not None:
+            return one_by_one(info, in_dims, x, spacing, axis, edge_order)
+        return call(x, spacing, moved_axis(x, axis, in_dims[0]), edge_order), in_dims[0]
+
+    return batched
+
+
 @rule("linalg_vector_norm")
 def vector_norm(operator: Operator) -> Rule:
     """Without axes of the flat element: NumPy's takes no axes of an array without any."""
@@ -53,7 +95,7 @@ def vector_norm(operator: Operator) -> Rule:
     return batched
 
 
-@rule("argmax", "argmin")
+@rule("argmax", "argmin", "nanargmax", "nanargmin")
 def position(operator: Operator) -> Rule:
     """Where in an element, without an axis as if it were flat."""
     call = operator.call
@@ -72,7 +114,7 @@ def position(operator: Operator) -> Rule:
     return batched
 
 
-@rule("argsort", "cumprod", "cumsum", "sort")
+@rule("argsort", "cumprod", "cumsum", "nancumprod", "nancumsum", "sort")
 def along(operator: Operator) -> Rule:
     """Along an axis, without one along the flat element."""
     call = operator.call
@@ -88,7 +130,7 @@ def along(operator: Operator) -> Rule:
     return batched
 
 
-@rule("partition")
+@rule("argpartition", "partition")
 def partition(operator: Operator) -> Rule:
     """Along an axis."""
     call = operator.call

@@ -15,4 +15,5 @@ from gpuops.xp.gradients import indexing as indexing
 from gpuops.xp.gradients import manipulation as manipulation
 from gpuops.xp.gradients import norms as norms
 from gpuops.xp.gradients import products as products
+from gpuops.xp.gradients import selection as selection
 from gpuops.xp.gradients import statistics as statistics

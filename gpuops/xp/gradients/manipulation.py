@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from gpuops import xp
+from gpuops.errors import NoGradientError
 from gpuops.symbols import product
 from gpuops.xp._axes import axis_of
 from gpuops.xp.gradients._rules import gradients
@@ -29,6 +30,11 @@ gradients("squeeze", x=_reshaped)
 
 
 def _in_order(g: Any, shape: Any, order: str) -> Any:
+    if order not in ("C", "F"):
+        # What was taken first depended on the layout of the argument, which is not known here.
+        raise NoGradientError(
+            f"xp::reshape has a gradient for order='C' and order='F', and none for {order!r}"
+        )
     return xp.reshape(g, shape) if order == "C" else xp.reshape(g, shape, order)
 
 
