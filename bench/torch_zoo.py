@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,11 @@ import gpuops
 __all__ = ["NOT_FOR_TORCH", "TorchAnimal", "is_gap", "reason_against"]
 
 NOT_FOR_TORCH: dict[str, str] = {
+    "fake_interface": "torch's fakes have no array interface that a kernel could ask for",
     "fake_real_array": "in a fake kernel, torch.zeros makes a fake: that is no fault",
+    "memory_order": "torch has no function that reads an array in the order of its memory",
     "noise_from_state": "an RNGState is among its arguments, and no type of torch's schemas",
+    "numpy_only": "a formula of NumPy's functions alone cannot be traced, as torch asks for",
     "tuple_of_one": "a schema of torch has no tuple of one",
 }
 """Why an operator cannot be written for torch; what its check says of it, see `reason_against`."""
@@ -43,8 +46,10 @@ def is_gap(error: BaseException) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     file = "" if trace is None else trace.tb_frame.f_code.co_filename.replace("\\", "/")
-    in_numpy = "/torch/_numpy/" in file and isinstance(error, (AttributeError, NotImplementedError))
-    return in_numpy or file == __file__.replace("\\", "/")
+    unknown = isinstance(error, (AttributeError, NotImplementedError)) or "_dtypes.py" in file
+    in_numpy = "/torch/_numpy/" in file and unknown
+    lacking = isinstance(getattr(error, "obj", None), (FakeView, FakeContext, FormulaContext))
+    return lacking or in_numpy or file == __file__.replace("\\", "/")
 
 
 def torch_schema(text: str) -> str:
@@ -155,7 +160,9 @@ class TorchAnimal:
         with self._in_torchs_words():
             view = FormulaContext(ctx)
             if getattr(self.animal, "setup", None) is not None:
-                self.animal.setup(view, _as_arrays(inputs), _as_arrays(output), **more)
+                self.animal.setup(
+                    ctx=view, inputs=_as_arrays(inputs), output=_as_arrays(output), **more
+                )
             else:
                 view.save_for_backward(*(x for x in _as_arrays(inputs) if hasattr(x, "shape")))
 
@@ -177,7 +184,7 @@ class TorchAnimal:
         words = {
             "np": _NumpyOfTensors(torch._numpy),
             "xp": _NumpyOfTensors(torch._numpy),
-            "get_ctx": torch.library.get_ctx,
+            "get_ctx": lambda: FakeContext(torch.library.get_ctx()),
             "stop_gradient": lambda x: _as_arrays(_as_tensors(x).detach()),
         }
         before = [
@@ -268,7 +275,8 @@ class _NumpyOfTensors:
             return found
 
         def without_order(*args: Any, order: str = "C", **kwargs: Any) -> Any:
-            return found(*args, **kwargs)
+            convert = partial(_map, np.dtype, lambda dtype: getattr(self._module, dtype.name))
+            return found(*convert(args), **{key: convert(value) for key, value in kwargs.items()})
 
         return without_order
 
@@ -296,6 +304,18 @@ class FormulaContext:
         setattr(self._ctx, name, value)
 
 
+class FakeContext:
+    """A fake kernel's context with gpuops' names, over torch's."""
+
+    def __init__(self, ctx: Any) -> None:
+        self._ctx = ctx
+
+    def new_dynamic_size(self, **bounds: Any) -> Any:
+        # torch takes no bound that is a symbol: who writes for it leaves it out.
+        known = {name: bound for name, bound in bounds.items() if isinstance(bound, int)}
+        return self._ctx.new_dynamic_size(**known)
+
+
 class FakeView:
     """What gpuops hands to fake kernels, made of torch's fake tensor."""
 
@@ -306,6 +326,15 @@ class FakeView:
     ndim = property(lambda self: self.tensor.ndim)
     size = property(lambda self: self.tensor.numel())
     dtype = property(lambda self: _numpy_dtype(self.tensor.dtype))
+    device = property(lambda self: self.tensor.device)
+    strides = property(
+        lambda self: tuple(n * self.tensor.element_size() for n in self.tensor.stride())
+    )
+    flags = property(
+        lambda self: SimpleNamespace(
+            c_contiguous=self.tensor.is_contiguous(), f_contiguous=self.T.tensor.is_contiguous()
+        )
+    )
     T = property(lambda self: FakeView(self.tensor.permute(*reversed(range(self.tensor.ndim)))))
 
     def new_empty(self, shape: Any, dtype: Any = None, device: str | None = None) -> FakeView:
