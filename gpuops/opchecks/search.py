@@ -128,6 +128,7 @@ def _find_fake(check: Check, subject: Subject, pool: Pool) -> Found | None:
 
     A result that is laid out as the argument was, and one whose dtype is promoted, is what many a
     kernel gives that was written for another kind of array. Strides count in the sample's layout.
+    What was an array of indices selects as a mask when it is one of bools.
     Of dtypes of another kind, one that differs from the others of its kind is at fault; where all
     are promoted, NumPy did it.
     """
@@ -135,6 +136,8 @@ def _find_fake(check: Check, subject: Subject, pool: Pool) -> Found | None:
     judged: dict[str, set[str]] = {}
     for draw in _chosen("test_fake", pool):
         lenient = frozenset({"strides"}) if "layout" in draw.tags else frozenset[str]()
+        if "kind:b" in draw.tags:
+            lenient |= {"shape"}
         found = attempt(check, subject.at(draw.values, lenient=lenient))
         kind = next((tag for tag in draw.tags if tag.startswith("kind:")), None)
         if kind is not None:

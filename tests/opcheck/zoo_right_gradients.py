@@ -292,4 +292,12 @@ RIGHT_GRADIENTS = [
         TWO,
         two,
     ),
+    _r(
+        "sum_of_products",
+        lambda x, y: np.asarray((x * y).sum()),
+        lambda ctx, g: (g * ctx.saved_arrays[1], g * ctx.saved_arrays[0]),
+        lambda x, y: x.new_empty(()),
+        TWO,
+        two,
+    ),
 ]

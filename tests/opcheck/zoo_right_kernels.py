@@ -404,4 +404,23 @@ RIGHT_KERNELS = [
             (0, 0),
         ),
     ),
+    # -- as people write them --------------------------------------------------------------------
+    _r("layout_of_numpy", lambda x: np.maximum(x, 0), xp.empty_like),
+    _r(
+        "scalar_for_one_axis", lambda x: x.argmax(-1), lambda x: x.new_empty(x.shape[:-1], np.int64)
+    ),
+    _r(
+        "rows_by_index",
+        lambda x, i: x[i],
+        lambda x, i: x.new_empty((*i.shape, *x.shape[1:])),
+        "(Array x, Array i) -> Array",
+        lambda: (*matrix(), np.array([0, 2, 1])),
+    ),
+    _r(
+        "norm_with_weight",
+        lambda x, w: x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-6) * w,
+        lambda x, w: x.new_empty(x.shape),
+        "(Array x, Array w) -> Array",
+        lambda: (np.linspace(-1, 1, 32).reshape(4, 8), np.linspace(1, 2, 8)),
+    ),
 ]
