@@ -22,6 +22,7 @@ __all__ = ["NOT_FOR_TORCH", "TorchAnimal", "is_gap", "reason_against"]
 
 NOT_FOR_TORCH: dict[str, str] = {
     "fake_real_array": "in a fake kernel, torch.zeros makes a fake: that is no fault",
+    "noise_from_state": "an RNGState is among its arguments, and no type of torch's schemas",
     "tuple_of_one": "a schema of torch has no tuple of one",
 }
 """Why an operator cannot be written for torch; what its check says of it, see `reason_against`."""

@@ -35,10 +35,12 @@ from gpuops.errors import (
     GpuopsError,
     GradientError,
     GraphError,
+    HypothesisNotInstalledError,
     MutationError,
     NoFakeError,
     NoGradientError,
     NoKernelError,
+    NoWeakReferenceError,
     OpaqueAccessError,
     OpaqueTypeError,
     OperatorNotFoundError,
@@ -62,12 +64,18 @@ from gpuops.interception import register_wrapper
 from gpuops.kernels import impl, register_kernel
 from gpuops.library import Library
 from gpuops.lookup import get_kernel, operators, set_kernel_enabled
-from gpuops.op import CustomOp, custom_op, define, register_autograd, register_fake
+from gpuops.op import CustomOp, custom_op, define
 from gpuops.opaque import MemberType, OpaqueBase, is_opaque_type, register_opaque_type
 from gpuops.packs import load_library, load_packs
 from gpuops.payload import OpaqueObject, get_payload, make_opaque, set_payload
 from gpuops.registry import Operator, Registration, fallthrough_kernel
-from gpuops.rules import register_autocast, register_no_gradient, register_vmap
+from gpuops.rules import (
+    register_autocast,
+    register_autograd,
+    register_fake,
+    register_no_gradient,
+    register_vmap,
+)
 from gpuops.schema import Parameter, Return, Schema
 from gpuops.schema_parser import is_functional, parse_schema
 from gpuops.symbols import SymInt
@@ -176,12 +184,14 @@ __all__ = [
     "GradientError",
     "Graph",
     "GraphError",
+    "HypothesisNotInstalledError",
     "Library",
     "MemberType",
     "MutationError",
     "NoFakeError",
     "NoGradientError",
     "NoKernelError",
+    "NoWeakReferenceError",
     "OpaqueAccessError",
     "OpaqueBase",
     "OpaqueObject",

@@ -80,12 +80,12 @@ class Arguments:
     @property
     def positional(self) -> list[Any]:
         """The values to pass by position."""
-        return self.values[: len(self.operator.schema.positional)]
+        return self.values[: len(self.values) - len(self.operator.keyword_names)]
 
     @property
     def keywords(self) -> dict[str, Any]:
         """The values to pass by name."""
-        names = [parameter.name for parameter in self.operator.schema.keyword_only]
+        names = self.operator.keyword_names
         return dict(zip(names, self.values[len(self.values) - len(names) :], strict=True))
 
     def _convert(self, parameter: Parameter, index: int, value: Any) -> Any:

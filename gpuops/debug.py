@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gpuops import checks
+from gpuops.errors import UsageError, describe
 from gpuops.registry import registry
 
 __all__ = ["debug"]
@@ -24,6 +25,9 @@ def debug(enabled: bool = True) -> Iterator[None]:
     Args:
         enabled: False switches the checks off in the block.
 
+    Raises:
+        UsageError: `enabled` is no bool.
+
     >>> import numpy as np, gpuops
     >>> @gpuops.custom_op("demo_debug::zero_first", mutates_args=())
     ... def zero_first(x: gpuops.Array) -> gpuops.Array:
@@ -36,6 +40,8 @@ def debug(enabled: bool = True) -> Iterator[None]:
     gpuops.errors.MutationError: demo_debug::zero_first: Argument x is not defined as mutable ...
     >>> zero_first.undo()
     """
+    if not isinstance(enabled, bool):
+        raise UsageError(f"debug: enabled must be True or False, got {describe(enabled)}")
     token = checks.enabled.set(enabled)
     _count(1 if enabled else 0)
     try:

@@ -23,7 +23,7 @@ from gpuops.observers import observers
 from gpuops.opaque_fakes import is_fake
 from gpuops.register import device_parameter
 from gpuops.registry import Operator, registry
-from gpuops.selection import fail_without_kernel, find_kernel
+from gpuops.selection import describe_kernel, fail_without_kernel, find_kernel
 from gpuops.symbols import is_sym_number, is_symbolic
 
 __all__ = ["holds_symbols", "run_kernel"]
@@ -193,9 +193,11 @@ def run_kernel(operator: Operator, arguments: Arguments) -> Any:
     chosen = find_kernel(operator, None if device is None else device.type)
     if chosen is None:
         fail_without_kernel(operator, device)
-    function, place = chosen
+    function, entry = chosen
     guard = _guard(arguments, device)
-    inspection = Inspection(operator, arguments, place) if checks.enabled.get() else None
+    inspection = None
+    if checks.enabled.get():
+        inspection = Inspection(operator, arguments, describe_kernel(entry))
     observed_end = observers.begin(operator, arguments.values) if observers.active else None
     with guard:
         out = function(*arguments.positional, **arguments.keywords)

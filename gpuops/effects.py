@@ -12,7 +12,7 @@ from gpuops.registry import Operator, Registration, as_operator, registry
 if TYPE_CHECKING:
     from gpuops.library import Library
 
-__all__ = ["CONSTRUCTS", "EFFECT", "EffectType", "effect_of", "register_effect"]
+__all__ = ["BY_INDEX", "CONSTRUCTS", "EFFECT", "EffectType", "effect_of", "register_effect"]
 
 EFFECT = "effect"
 """The rule token of effects."""
@@ -20,6 +20,10 @@ EFFECT = "effect"
 
 CONSTRUCTS = "constructs"
 """The rule token of operators that are called when an object was made, with what makes another."""
+
+
+BY_INDEX = "by index"
+"""The rule token of operators whose arguments are indices of the table of external objects."""
 
 
 class EffectType(Enum):

@@ -29,12 +29,14 @@ __all__ = [
     "FakeMixError",
     "GpuopsError",
     "GradientError",
+    "HypothesisNotInstalledError",
     "GraphError",
     "Location",
     "MutationError",
     "NoFakeError",
     "NoGradientError",
     "NoKernelError",
+    "NoWeakReferenceError",
     "OpaqueAccessError",
     "OpaqueTypeError",
     "OperatorNotFoundError",
@@ -92,6 +94,10 @@ class ExternalObjectError(GpuopsError, IndexError, RuntimeError):
 
 class DeadObjectError(ExternalObjectError, ReferenceError):
     """An object that a graph needs was dropped by its owner."""
+
+
+class NoWeakReferenceError(ExternalObjectError, TypeError):
+    """An object cannot be referred to weakly, as the table of external objects does."""
 
 
 class EffectError(UsageError, ValueError):
@@ -175,6 +181,10 @@ class PerformanceWarning(UserWarning):
 
 class PytreesNotInstalledError(GpuopsError, ImportError):
     """Gradients and batching need optree, which is not installed."""
+
+
+class HypothesisNotInstalledError(GpuopsError, ImportError):
+    """Strategies need Hypothesis, which is not installed."""
 
 
 class NoGradientError(GpuopsError, NotImplementedError):

@@ -26,7 +26,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
 
-from gpuops.errors import DeadObjectError, ExternalObjectError, UsageError, describe
+from gpuops.errors import (
+    DeadObjectError,
+    ExternalObjectError,
+    NoWeakReferenceError,
+    UsageError,
+    describe,
+)
 
 __all__ = [
     "Snapshot",
@@ -118,7 +124,7 @@ def register_user_object(value: Any, source: str = "") -> int:
         The index: 0 for the first object of this thread's table, then 1, 2, ...
 
     Raises:
-        ExternalObjectError: `value` cannot be referred to weakly; the table is unchanged.
+        NoWeakReferenceError: `value` cannot be referred to weakly; the table is unchanged.
     """
     return _add(_entry(value, "register_user_object", source, keep=False))
 
@@ -139,7 +145,7 @@ def register_graph_created_object(
         The index, as from `register_user_object`.
 
     Raises:
-        ExternalObjectError: `example_value` cannot be referred to weakly; the table is unchanged.
+        NoWeakReferenceError: `example_value` cannot be referred to weakly; the table is unchanged.
         UsageError: `construct_fn` is not callable.
     """
     if construct_fn is not None and not callable(construct_fn):
@@ -155,7 +161,7 @@ def store_user_object_weakrefs(*objects: Any) -> None:
     """Make these objects the whole table, with the indices 0, 1, 2, ...; only weakly, as a user's.
 
     Raises:
-        ExternalObjectError: one of them cannot be referred to weakly; the table is unchanged.
+        NoWeakReferenceError: one of them cannot be referred to weakly; the table is unchanged.
     """
     name = "store_user_object_weakrefs"
     entries = {i: _entry(o, f"{name}: object {i}", "", keep=False) for i, o in enumerate(objects)}
@@ -220,7 +226,7 @@ def _entry(
         find = weakref.ref(value)
     except TypeError:
         what = f"{source} ({describe(value)})" if source else describe(value)
-        raise ExternalObjectError(
+        raise NoWeakReferenceError(
             f"{where}: {what} cannot be referred to weakly, so the table cannot have it. "
             "Wrap it in a class of your own; one with __slots__ needs '__weakref__' among them "
             "(gpuops.OpaqueBase has it)"

@@ -18,7 +18,7 @@ from gpuops.errors import (
     describe,
 )
 from gpuops.formulas import register_autograd, register_no_gradient
-from gpuops.register import make_operator, register_fake, register_kernels
+from gpuops.register import kernel_devices, make_operator, register_fake, register_kernels
 from gpuops.registry import Operator, Registration, as_operator, registry
 from gpuops.schema import Schema, check_namespace
 from gpuops.schema_parser import parse_schema
@@ -196,7 +196,8 @@ class Library:
         if isinstance(device_types, (str, type(None))):
             device_types = self._check_device(device_types)
         else:
-            device_types = [self._check_device(device) for device in device_types]
+            keys = kernel_devices(device_types, f"{self!r}.register_kernel({operator.qualname})")
+            device_types = [self._check_device(key) for key in keys]
         return self.own(register_kernels(operator, device_types, fn, allow_override=allow_override))
 
     def register_fake(

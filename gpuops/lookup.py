@@ -23,7 +23,13 @@ __all__ = ["SavedKernel", "get_kernel", "operators", "set_kernel_enabled"]
 
 
 def operators(namespace: str | None = None) -> list[Operator]:
-    """All registered operators, or those of one namespace, sorted by name."""
+    """All registered operators, or those of one namespace, sorted by name.
+
+    Raises:
+        UsageError: `namespace` is neither a string nor None.
+    """
+    if namespace is not None and not isinstance(namespace, str):
+        raise UsageError(f"operators: a namespace must be a string, got {describe(namespace)}")
     return registry.operators(namespace)
 
 

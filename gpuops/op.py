@@ -1,4 +1,4 @@
-"""Declaring operators, and what belongs to a declaration: `custom_op`, `define`, fake, gradient."""
+"""Declaring operators: `custom_op` from a function, `define` from a schema string."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from gpuops import formulas, infer, register
+from gpuops import infer, register
 from gpuops.errors import SchemaError, UsageError, describe
 from gpuops.kernels import register_kernel
 from gpuops.library import Library
 from gpuops.lookup import set_kernel_enabled
-from gpuops.registry import Operator, Registration, as_operator, registry
-from gpuops.rules import register_autocast, register_no_gradient, register_vmap
+from gpuops.registry import Operator, Registration, registry
+from gpuops.rules import (
+    register_autocast,
+    register_autograd,
+    register_fake,
+    register_no_gradient,
+    register_vmap,
+)
 from gpuops.schema import Schema, parse_qualname
 from gpuops.tags import Tag
 from gpuops.written import read_written
 
-__all__ = ["CustomOp", "custom_op", "define", "register_autograd", "register_fake"]
+__all__ = ["CustomOp", "custom_op", "define"]
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
-
-OpLike = Any
-"""An operator's call, an `Operator`, a packet with one overload, or a qualified name."""
 
 
 class CustomOp(Protocol[P, R_co]):
@@ -332,113 +335,3 @@ def define(
     if lib is not None:
         return lib.define(str(named), tags=tags)
     return registry.add(register.make_operator(named, kind="define", tags=tags))
-
-
-# -- registering by operator or name ---------------------------------------------------------------
-
-
-def register_fake(
-    op: OpLike,
-    func: Any = None,
-    /,
-    *,
-    lib: Library | None = None,
-    allow_override: bool = True,
-) -> Any:
-    """Register the fake kernel of an operator: the function that computes output metadata only.
-
-    Args:
-        op: the operator, or its name.
-        func: takes the operator's arguments as kernels do and returns arrays without data; without
-            it, a decorator is returned.
-        lib: the library that the registration lives in.
-        allow_override: replace a fake kernel that is there already.
-
-    Returns:
-        A handle that undoes it; in decorator form the function.
-
-    Raises:
-        OperatorNotFoundError: there is no such operator.
-        UsageError: `func` is not callable.
-        RegistrationError: there is one already and `allow_override` is False, or `func` cannot
-            take the operator's arguments.
-
-    Warns:
-        UserWarning: the operator has `Tag.inplace` or `Tag.out`, and so a fake kernel by itself.
-    """
-    operator = as_operator(op)
-
-    def add(function: Any) -> Registration:
-        if lib is not None:
-            return lib.register_fake(operator, function, allow_override=allow_override)
-        return register.register_fake(operator, function, allow_override=allow_override)
-
-    return register.added_or_decorator(add, func)
-
-
-def register_autograd(
-    op: OpLike,
-    backward: Callable[..., Any],
-    /,
-    *,
-    setup_context: Callable[..., Any] | None = None,
-    forward: Callable[..., Any] | None = None,
-    lib: Library | None = None,
-) -> Registration:
-    """Register the gradient formula of an operator; it replaces the one before.
-
-    Args:
-        op: the operator, or its name. It must be functional: write to nothing, return no view.
-        backward: called as ``backward(ctx, *gradients)`` with the gradient of the result with
-            respect to each output: an array of its shape; of a list, a list; of what is no array,
-            None. It returns the gradient with respect to each positional input, in order (for one
-            input, the gradient itself will do): an array; of a list, a list with an array or None
-            for each item; None for inputs that are no arrays, and for zero. If there are
-            keyword-only arrays, the gradients of the keyword-only inputs follow. A gradient of the
-            shape that the input was broadcast to is summed, and cast to the input's dtype. It
-            should compute with operators (those of `gpuops.xp`, for instance), so that it can be
-            differentiated, batched and traced in turn.
-        setup_context: called after the kernel as ``setup_context(ctx=, inputs=, output=)`` (for
-            an operator with keyword-only inputs also with ``keyword_only_inputs=``, a
-            dictionary), with defaults filled in, to keep what `backward` needs:
-            ``ctx.save_for_backward(*arrays)``, which `backward` finds in ``ctx.saved_arrays``, and
-            any attribute of `ctx`. ``ctx.needs_input_grad`` says which gradients will be used.
-        forward: called in the operator's place where a gradient is computed, with the same
-            arguments, for a gradient that needs what the operator does not return. It calls
-            operators, and returns ``(output, residuals)``: what the operator would return, and
-            anything else, which `setup_context` is given as ``residuals=``.
-        lib: the library that the registration lives in.
-
-    Returns:
-        A handle that undoes it.
-
-    Raises:
-        OperatorNotFoundError: there is no such operator.
-        UsageError: `backward`, `setup_context` or `forward` is not callable, or there is a
-            `forward` and no `setup_context`.
-        RegistrationError: the operator is not functional, or one of the functions cannot take its
-            arguments.
-
-    >>> import numpy as np, gpuops
-    >>> from gpuops import Array
-    >>> @custom_op("demo_autograd::cube", mutates_args=())
-    ... def cube(x: Array) -> Array:
-    ...     return x**3
-    >>> def keep(ctx, inputs, output):
-    ...     ctx.save_for_backward(*inputs)
-    >>> def backward(ctx, gradient):
-    ...     (x,) = ctx.saved_arrays
-    ...     return gradient * 3 * x**2
-    >>> handle = register_autograd(cube, backward, setup_context=keep)
-    >>> gpuops.grad(lambda x: cube(x).sum())(np.array([1.0, 2.0]))
-    array([ 3., 12.])
-    >>> cube.undo()
-    """
-    operator = as_operator(op)
-    if lib is not None:
-        return lib.register_autograd(
-            operator, backward, setup_context=setup_context, forward=forward
-        )
-    return formulas.register_autograd(
-        operator, backward, setup_context=setup_context, forward=forward
-    )

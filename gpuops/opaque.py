@@ -169,6 +169,8 @@ def _check_class(cls: Any) -> None:
         known = "schemas have it as a type already"
     elif issubclass(cls, _CONTAINERS):
         known = "it is a container, and graphs look inside of it"
+    elif _is_pytree(cls):
+        known = "optree has it as a pytree node, and gradients and batches look inside of it"
     elif issubclass(cls, _ARRAYS) or array_kind(cls) is not None or _is_array_type(cls):
         known = "operators know it already, as an array, a dtype or a device"
     if known is not None and not issubclass(cls, Enum):
@@ -182,6 +184,12 @@ def _is_array_type(cls: type) -> bool:
     return cls.__module__.partition(".")[0] == "gpuops" and (
         hasattr(cls, "__array_namespace__") or cls.__name__ in ("Array", "SymInt", "SymBool")
     )
+
+
+def _is_pytree(cls: type) -> bool:
+    """Whether a class is a container for who differentiates and batches."""
+    optree = sys.modules.get("optree")
+    return optree is not None and optree.register_pytree_node.get(cls) is not None
 
 
 def _check_value_type(cls: type, guard_fn: Any) -> None:
@@ -382,33 +390,37 @@ def guard_values(value: Any) -> tuple[Any, ...]:
     Raises:
         OpaqueTypeError: the object's ``guard_fn`` did not return a list or tuple.
     """
-    return tuple(_guards(value, set()))
+    return tuple(_guards(value, ()))
 
 
-def _guards(value: Any, seen: set[int]) -> list[Any]:
+def _guards(value: Any, around: tuple[int, ...]) -> list[Any]:
     info = opaque_info(type(value))
-    if info is None or info.guard_fn is None or id(value) in seen:
+    if info is None or info.guard_fn is None:
         return []
-    seen.add(id(value))
+    if id(value) in around:
+        return [...]  # it is among its own values
     found = info.guard_fn(value)
     if not isinstance(found, (list, tuple)):
         raise OpaqueTypeError(
             f"the guard_fn of {info.name} must return a list of values, got {describe(found)}"
         )
-    return [_guard(item, seen) for item in found]
+    inside = (*around, id(value))
+    return [_guard(item, inside) for item in found]
 
 
-def _guard(item: Any, seen: set[int]) -> Any:
+def _guard(item: Any, around: tuple[int, ...]) -> Any:
     if isinstance(item, (list, tuple)):
-        return tuple(_guard(part, seen) for part in item)
+        return tuple(_guard(part, around) for part in item)
     if isinstance(item, dict):
-        return tuple((key, _guard(part, seen)) for key, part in item.items())
+        return tuple((key, _guard(part, around)) for key, part in item.items())
     info = opaque_info(type(item))
     if info is None or info.kind == "value":
         # A copy of what may change: it has to be compared with what is there later.
         return snapshot_of(item)
-    # The identity too: another object of the same values is another object.
-    return (_Identity(item), *_guards(item, seen))
+    if info.guard_fn is None:
+        return _Identity(item)
+    # Another object will do if it has the same values: a graph finds it where this one was.
+    return (info.name, *_guards(item, around))
 
 
 class _Identity:

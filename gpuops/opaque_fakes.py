@@ -18,13 +18,16 @@ from gpuops.errors import OpaqueAccessError, describe
 from gpuops.opaque import MemberType, OpaqueInfo, opaque_info
 from gpuops.snapshots import ABSENT, items_in
 
-__all__ = ["FakeOpaque", "fake_of", "is_fake", "member_path", "reads", "real_of"]
+__all__ = ["IDENTITY", "FakeOpaque", "fake_of", "is_fake", "member_path", "reads", "real_of"]
 
 Note = Callable[[Any, str, Any, "tuple[Any, ...] | None", "dict[str, Any] | None"], None]
 
 reads: ContextVar[Note | None] = ContextVar("gpuops_reads", default=None)
 """Called with what is read of real objects: the fake, the member and its value, and of a method
 the arguments, by position and by name; None: nobody wants to know."""
+
+IDENTITY = "is"
+"""What the comparison of two fakes is noted as: a method that is given the other object."""
 
 _get = object.__getattribute__
 _set = object.__setattr__
@@ -36,7 +39,8 @@ _OWN = frozenset({"__copy__", "__deepcopy__", "__reduce_ex__"})
 class FakeOpaque:
     """The fake of a reference object; `fake_of` makes them.
 
-    ``isinstance`` says that it is of the object's class. Two fakes of one object are equal.
+    ``isinstance`` says that it is of the object's class. Two fakes of one object are equal; those
+    of two objects are not, unless their class has an ``__eq__``, which they do not tell about.
     """
 
     __slots__ = ("__weakref__", "_info", "_parent", "_real", "_where")
@@ -55,7 +59,18 @@ class FakeOpaque:
         _refuse(self, "__delattr__", name)
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is FakeOpaque and _get(self, "_real") is _get(other, "_real")
+        if type(other) is not FakeOpaque:
+            return False
+        real = _get(self, "_real")
+        same = real is _get(other, "_real")
+        own: Any = getattr(type(real), "__eq__", None)
+        if not same and own is not object.__eq__:
+            # What the class compares is data.
+            _refuse(self, "__getattr__", "__eq__")
+        note = reads.get()
+        if note is not None:
+            note(self, IDENTITY, same, (other,), {})
+        return same
 
     def __hash__(self) -> int:
         return id(_get(self, "_real"))

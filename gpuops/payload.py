@@ -8,6 +8,7 @@ from typing import Any
 from gpuops import opaque
 from gpuops.errors import UsageError, describe
 from gpuops.opaque import OpaqueBase
+from gpuops.snapshots import is_unchanged
 
 __all__ = ["OpaqueObject", "get_payload", "make_opaque", "set_payload"]
 
@@ -28,7 +29,12 @@ class OpaqueObject(OpaqueBase):
     def __eq__(self, other: object) -> bool:
         if type(other) is not OpaqueObject:
             return NotImplemented
-        return self is other or bool(self._payload == other._payload)
+        if self is other:
+            return True
+        try:
+            return bool(self._payload == other._payload)
+        except ValueError:  # NumPy says neither true nor false of arrays, also in containers
+            return is_unchanged(self._payload, other._payload)
 
     # The payload may change, and equality with it.
     __hash__ = None  # type: ignore[assignment]

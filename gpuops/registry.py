@@ -8,7 +8,7 @@ complete.
 from __future__ import annotations
 
 import copyreg
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, final
 
 from gpuops.entries import (
@@ -76,6 +76,8 @@ class Operator:
     ) -> None:
         self.schema = schema
         self.namespace, self.name, self.overload = parse_qualname(schema.qualname)
+        # Kernels are called with these arguments by name, with the others by position.
+        self.keyword_names = tuple(parameter.name for parameter in schema.keyword_only)
         self.tags = tags
         self.location = location
         self.kind = kind
@@ -379,16 +381,22 @@ class Registry:
 
     def _remove_rule(self, operator: Operator, token: str, entry: Entry) -> None:
         entry.alive = False
-        rules = self._rules.get(operator, {})
-        without(rules, token, entry)
-        if not rules:
-            self._rules.pop(operator, None)
+        # The table stays, for whoever holds it; it goes with the operator.
+        without(self._rules.get(operator, {}), token, entry)
 
     def rule(self, operator: Operator, token: str) -> Entry | None:
         """The rule in force for (operator, token), or None."""
         rules = self._rules.get(operator)
         stack = rules.get(token) if rules else None
         return stack[-1] if stack else None
+
+    def rule_table(self, operator: Operator) -> Mapping[str, Stack[Entry]]:
+        """The rules of an operator by token, the one in force last: for looking at each call.
+
+        It changes with the registrations, until the operator is gone.
+        """
+        with self.lock:
+            return self._rules.setdefault(operator, {})
 
     def rules(self, operator: Operator) -> Iterator[tuple[str, Entry]]:
         """All rules in force for an operator, as (token, entry)."""

@@ -11,9 +11,15 @@ from gpuops import checks, interception
 from gpuops.devices import Device
 from gpuops.errors import NoKernelError, describe
 from gpuops.observers import observers
-from gpuops.registry import Operator, registry
+from gpuops.registry import Entry, Kernel, Operator, registry
 
-__all__ = ["fail_without_kernel", "find_kernel", "quick_kernel", "switched_off"]
+__all__ = [
+    "describe_kernel",
+    "fail_without_kernel",
+    "find_kernel",
+    "quick_kernel",
+    "switched_off",
+]
 
 # (operator, device type) pairs whose kernel is switched off in this context.
 switched_off: ContextVar[frozenset[tuple[Operator, str | None]]] = ContextVar(
@@ -23,8 +29,8 @@ switched_off: ContextVar[frozenset[tuple[Operator, str | None]]] = ContextVar(
 
 def find_kernel(
     operator: Operator, device_type: str | None
-) -> tuple[Callable[..., Any], str] | None:
-    """The kernel for a device type, then the default kernel, then a fallback; and its place."""
+) -> tuple[Callable[..., Any], Entry] | None:
+    """The kernel for a device type, then the default kernel, then a fallback; and its entry."""
     off = switched_off.get() if operator.switched_off else frozenset()
     keys = (device_type, None) if device_type is not None else (None,)
     for key in keys:
@@ -36,11 +42,18 @@ def find_kernel(
                 with registry.lock:
                     Operator.refresh_call(operator)
             if not kernel.is_fallthrough:
-                return kernel.value, str(kernel)
+                return kernel.value, kernel
     entry = registry.fallback(operator.namespace, device_type)
     if entry is None:
         return None
-    return partial(entry.value, operator), f"{describe(entry.value)} ({entry.location})"
+    return partial(entry.value, operator), entry
+
+
+def describe_kernel(entry: Entry) -> str:
+    """What `find_kernel` found, and its place, for messages."""
+    if isinstance(entry, Kernel):
+        return str(entry)
+    return f"{describe(entry.value)} ({entry.location})"
 
 
 def quick_kernel(operator: Operator, device_type: str | None) -> Callable[..., Any] | None:

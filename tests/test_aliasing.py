@@ -346,6 +346,10 @@ def test_debug_mode_is_for_one_context(ns: str) -> None:
         with debug(), pytest.raises(RuntimeError):
             f(x)
     assert f(x) is x
+    for wrong in ("off", 0, None):
+        with pytest.raises(TypeError, match="debug: enabled must be True or False, got"):
+            debug(wrong).__enter__()  # type: ignore[arg-type]
+    assert f(x) is x
 
 
 def test_debug_mode_from_the_environment() -> None:

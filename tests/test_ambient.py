@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 import gpuops
 from gpuops import Array, interception
@@ -25,6 +26,7 @@ class Recorder:
         return TAKEN
 
 
+# U2
 def test_an_ambient_takes_calls_without_wrappers(ns: str) -> None:
     @gpuops.custom_op(f"{ns}::f", mutates_args=())
     def f(x: Array, s: float = 1.0) -> Array:
@@ -45,6 +47,28 @@ def test_an_ambient_takes_calls_without_wrappers(ns: str) -> None:
     assert f(x).tolist() == [1, 1] and make(1).tolist() == [0]
     assert everything.calls == [("f", [x, 2.0], {}), ("make", [3], {}), ("f", [x, 1.0], {})]
     assert factories.calls == [("make", [4], {})]
+
+
+def test_what_an_ambient_returns_may_be_wrapped(ns: str) -> None:
+    """A kernel that returns a wrapper without having got one is refused; a mode is no kernel."""
+
+    class Wrapped:
+        pass
+
+    class Wrapping(Recorder):
+        def interpret(self, operator: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+            return Wrapped()
+
+    @gpuops.custom_op(f"{ns}::f", mutates_args=())
+    def f(x: Array) -> Array:
+        return Wrapped()  # type: ignore[return-value]
+
+    x = np.ones(2)
+    with gpuops.register_wrapper(Wrapped, lambda operator, args, kwargs: TAKEN, level=1):
+        with interception.entered(Wrapping(3)):
+            assert type(f(x)) is Wrapped
+        with pytest.raises(gpuops.ReturnError, match="one that the kernel did not get"):
+            f(x)
 
 
 def test_an_ambient_takes_calls_with_wrappers_of_lower_levels(ns: str) -> None:

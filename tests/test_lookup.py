@@ -150,6 +150,14 @@ def test_a_custom_op_looks_like_its_function(ns: str) -> None:
     assert inspect.isfunction(scaled)
 
 
+# O4
+def test_operators_of_what_is_no_namespace() -> None:
+    assert gpuops.operators("nothing_is_here") == []
+    for wrong in (3, b"ns", ops):
+        with pytest.raises(gpuops.UsageError, match="a namespace must be a string, got"):
+            gpuops.operators(wrong)  # type: ignore[arg-type]
+
+
 # N2, O1
 def test_overloads_that_were_all_removed(ns: str) -> None:
     with Library(ns, "FRAGMENT") as lib:

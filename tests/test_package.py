@@ -198,9 +198,10 @@ def test_importing_gpuops_loads_nothing_slow(tmp_path: Path) -> None:
     slow = {"asyncio", "ctypes", "email", "http", "multiprocessing", "unittest", "xml"}
     loaded = newly_imported("import gpuops", tmp_path)
     assert {name.partition(".")[0] for name in loaded} & slow == set()
-    # gpuops has 23 modules to load and the standard library brings 14 that NumPy has not loaded;
-    # a large step above that would be felt by everybody who imports gpuops.
-    assert len(loaded) <= 50, sorted(loaded)
+    # gpuops has 48 modules to load, most of them of a few hundred lines, and the standard library
+    # brings some ten that NumPy has not loaded: half a millisecond each. A large step above that
+    # would be felt by everybody who imports gpuops.
+    assert len(loaded) <= 64, sorted(loaded)
 
 
 def test_importing_the_pack_loads_no_array_library(tmp_path: Path) -> None:

@@ -488,6 +488,30 @@ def test_a_kernel_can_call_the_one_it_wraps(ns: str) -> None:
     assert f(X) == 2
 
 
+# K6, N9
+@pytest.mark.parametrize(
+    ("devices", "error", "message"),
+    [
+        (3, gpuops.UsageError, "must be a string, a sequence of strings or None, got int 3"),
+        (gpuops.Device("cpu"), gpuops.UsageError, "must be a string, a sequence of"),
+        ([3], gpuops.DeviceError, "Expected one of cpu, cuda as a device type, got int 3"),
+        (["cpu", "tpu"], gpuops.DeviceError, "Expected one of cpu, cuda as a device type, got 'tp"),
+        ([], gpuops.SchemaError, "device types must not be empty"),
+        ("tpu", gpuops.DeviceError, "Expected one of cpu, cuda as a device type, got 'tpu'"),
+    ],
+)
+def test_a_library_refuses_bad_device_types(
+    ns: str, devices: Any, error: type[Exception], message: str
+) -> None:
+    with Library(ns, "DEF") as lib:
+        lib.define("f(Array x) -> Array")
+        with pytest.raises(error, match=message):
+            lib.register_kernel("f", devices, lambda x: x)
+        assert not getattr(ops, ns).f.operator.kernel_table()
+        lib.register_kernel("f", ("cpu", "default"), lambda x: x)
+        assert sorted(getattr(ops, ns).f.operator.kernel_table()) == ["cpu", "default"]
+
+
 # N14
 def test_fallbacks(ns: str, cupy: StandIn) -> None:
     seen: list[Any] = []
@@ -565,15 +589,19 @@ def test_fallthrough(ns: str) -> None:
 
 def test_rules_of_any_token_follow_the_same_rules(ns: str) -> None:
     operator = custom_op(f"{ns}::f", giving(0), mutates_args=(), schema=ONE).operator
+    table = registry.rule_table(operator)
     for token in ("fake", "autograd", "vmap", "profile", "effect"):
         first = registry.add_rule(operator, token, 1)
         with pytest.raises(RuntimeError, match=f"already has a {token} rule, registered at"):
             registry.add_rule(operator, token, 2, allow_override=False)
         with registry.add_rule(operator, token, 2) as second:
             assert registry.rule(operator, token).value == 2
+            # The table that a caller holds is always that of now.
+            assert [entry.value for entry in table[token]] == [1, 2]
         assert not second.active and registry.rule(operator, token).value == 1
         first.undo()
         assert registry.rule(operator, token) is None
+        assert not table and registry.rule_table(operator) is table
 
 
 def test_handles(ns: str) -> None:

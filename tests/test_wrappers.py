@@ -1,4 +1,9 @@
-"""Wrapper types: arrays whose calls go to an interpreter instead of a kernel."""
+"""Section U of the behaviours: arrays whose calls go to an interpreter instead of a kernel.
+
+torch has a rule for each pair of operator and class, or mode. Here a class, or a mode (see
+`test_ambient`), has one interpreter, which is told the operator: rules for single operators are a
+table of its own.
+"""
 
 from __future__ import annotations
 
@@ -78,6 +83,38 @@ def test_the_highest_wrapper_takes_the_call(ns: str, trail: list[Any]) -> None:
     ]
 
 
+# U1
+def test_an_interpreter_with_a_rule_for_one_operator(ns: str) -> None:
+    def kernel(x: gpuops.Array, s: float = 2.0, *, n: int = 1) -> gpuops.Array:
+        return x * s + n
+
+    f = custom_op(f"{ns}::f", kernel, mutates_args=())
+    g = custom_op(f"{ns}::g", kernel, mutates_args=())
+    seen: list[Any] = []
+
+    def rule(operator: gpuops.Operator, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        seen.append((operator, list(args), kwargs))
+        return "ruled"
+
+    rules = {f.operator: rule}
+
+    def interpreter(operator: gpuops.Operator, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if operator in rules:
+            return rules[operator](operator, args, kwargs)
+        return operator.call(*(unwrap(value, Low) for value in args), **kwargs)
+
+    x = Low(X)
+    with gpuops.register_wrapper(Low, interpreter, level=1):
+        assert f(x, 3, n=4) == "ruled"
+        assert seen == [(f.operator, [x, 3.0], {"n": 4})]
+        assert g(x, 3, n=4).tolist() == [7, 7]
+        assert f(X).tolist() == [3, 3]
+        assert len(seen) == 1
+    for call in (f, g):
+        with pytest.raises(TypeError, match="must be an array .* got an object of type .*Low"):
+            call(x)
+
+
 def test_wrappers_are_recognised_by_exact_type(ns: str, trail: list[Any]) -> None:
     class Derived(High):
         pass
@@ -91,6 +128,7 @@ def test_wrappers_are_recognised_by_exact_type(ns: str, trail: list[Any]) -> Non
         f(Derived(X))
 
 
+# U3: the later one is in force, and undoing it restores the one before, as for every registration.
 def test_wrapper_registrations_are_undone_in_any_order(ns: str) -> None:
     class Wrapped:
         pass

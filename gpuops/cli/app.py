@@ -107,13 +107,33 @@ def top(
 @app.command()
 def check(
     pack: Annotated[str, typer.Argument(help="The namespace of the operators.")],
-    cases: Annotated[int, typer.Option(min=1, help="How many cases of each operator.")] = 2,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--op", metavar="NAME", help="Only this operator; may be given again."),
+    ] = None,
+    checks: Annotated[
+        list[str] | None,
+        typer.Option("--check", metavar="NAME", help="Only this check; may be given again."),
+    ] = None,
+    cases: Annotated[
+        int | None, typer.Option(min=1, help="How many cases of each operator; all without it.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="For what is drawn.")] = 0,
+    failures: Annotated[
+        Path | None, typer.Option(help="A file with what is expected to fail, and why.")
+    ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write a JUnit report there.")] = None,
-) -> int:
-    """Run `gpuops.opcheck` on the cases of every operator of a pack."""
-    from gpuops.cli.check import check_pack
+    as_json: AsJson = False,
+) -> None:
+    """Run `gpuops.opcheck` on the cases of every operator of a pack; 1 if something failed."""
+    from gpuops.cli import check as command
 
-    return check_pack(pack, cases, junit)
+    plan = command.read_plan(checks, cases, seed, failures, pack)
+    screen = None if as_json else render.console()
+    verdicts, passed = command.check_pack(pack, names or (), plan, junit, screen)
+    if as_json:
+        _print_json(command.as_json(pack, verdicts))
+    raise typer.Exit(0 if passed else 1)
 
 
 @app.command()

@@ -7,8 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from gpuops.cuda.available import load_cupy, why_unavailable
+from gpuops.cuda.streams import capturing
 from gpuops.devices import device_of
 from gpuops.errors import ArgumentError, DeviceError, GraphError, describe
+from gpuops.memory import shares_memory
 
 __all__ = ["CapturedGraph", "capture"]
 
@@ -22,13 +24,23 @@ class CapturedGraph:
     arrays that it always returns: the next launch writes to them again, so copy what has to stay.
     Nothing waits for the GPU.
 
+    Arguments that the function writes to are copied back behind the launch.
+
     Whatever the kernels keep on the GPU advances at each launch, as the key and offset of a random
     state do. What happens on the host (a lock, a counter, a print) happened once, at the capture.
     """
 
-    def __init__(self, function: Callable[..., Any], args: Sequence[Any], cupy: Any) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        cupy: Any,
+        written: Sequence[int] = (),
+    ) -> None:
         self._cupy = cupy
         self._given = list(args)
+        self._written = list(written)
+        self._check_overlaps(args)
         self._inputs = [arg.copy() if _is_array(arg) else arg for arg in args]
         self._stream = cupy.cuda.Stream(non_blocking=True)
         # The memory of what is made between inputs and outputs: nobody else may get it while the
@@ -36,7 +48,7 @@ class CapturedGraph:
         self._pool = cupy.cuda.MemoryPool()
         # The copies above are on the stream of the caller.
         self._stream.wait_event(cupy.cuda.get_current_stream().record())
-        with cupy.cuda.using_allocator(self._pool.malloc), self._stream:
+        with cupy.cuda.using_allocator(self._pool.malloc), self._stream, capturing():
             # Relaxed: kernels are loaded and memory is allocated while they are captured.
             self._stream.begin_capture(cupy.cuda.runtime.streamCaptureModeRelaxed)
             try:
@@ -71,10 +83,30 @@ class CapturedGraph:
                     f"argument {index} of the CUDA graph is {describe(buffer)}, "
                     f"got {describe(value)}"
                 )
-            elif value is not buffer:
+        self._check_overlaps(args)
+        for buffer, value in zip(self._inputs, args, strict=True):
+            if _is_array(buffer) and value is not buffer:
                 buffer[...] = value
         self._graph.launch(self._cupy.cuda.get_current_stream())
+        for index in self._written:
+            if args[index] is not self._inputs[index]:
+                args[index][...] = self._inputs[index]
         return self._outputs
+
+    def _check_overlaps(self, args: Sequence[Any]) -> None:
+        """Refuse an argument that is written to and shares memory with another: buffers do not.
+
+        Raises:
+            GraphError: it names both.
+        """
+        for index in self._written:
+            for other, value in enumerate(args):
+                if other != index and _is_array(value) and shares_memory(args[index], value):
+                    raise GraphError(
+                        f"arguments {index} and {other} of the CUDA graph share memory, and the "
+                        f"graph writes to argument {index}: in buffers of their own, the other "
+                        "would not see that. Pass a copy"
+                    )
 
 
 def _is_same(given: Any, value: Any) -> bool:
@@ -89,12 +121,15 @@ def _is_array(value: Any) -> bool:
     return device is not None and device.type == "cuda"
 
 
-def capture(function: Callable[..., Any], args: Sequence[Any]) -> CapturedGraph:
+def capture(
+    function: Callable[..., Any], args: Sequence[Any], written: Sequence[int] = ()
+) -> CapturedGraph:
     """Capture what a function launches for these arguments.
 
     Args:
         function: launches kernels on the current stream and waits for none.
         args: its arguments. Arrays are copied into buffers; anything else is fixed.
+        written: the arguments, by position, that it writes to.
 
     Raises:
         DeviceError: there is no GPU to capture for.
@@ -110,4 +145,4 @@ def capture(function: Callable[..., Any], args: Sequence[Any]) -> CapturedGraph:
     if not any(type(arg) is cupy.ndarray for arg in args):
         listed = ", ".join(map(describe, args)) or "none"
         raise ArgumentError(f"Graph.cuda_graph needs CuPy arrays among the arguments, got {listed}")
-    return CapturedGraph(function, args, cupy)
+    return CapturedGraph(function, args, cupy, written)

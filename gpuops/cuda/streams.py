@@ -12,22 +12,18 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 from gpuops import ops
 from gpuops.cuda import ordering, simulated
 from gpuops.cuda.available import load_cupy, why_unavailable
 from gpuops.cuda.ordering import OrderError, Timeline
 from gpuops.devices import device_of, simulated_kind
-from gpuops.effects import CONSTRUCTS
 from gpuops.errors import GpuopsError
-from gpuops.library import Library
-from gpuops.opaque import MemberType, OpaqueBase, register_opaque_type
-from gpuops.opaque_fakes import real_of
-from gpuops.registry import registry
+from gpuops.opaque import OpaqueBase
 
 __all__ = [
     "Event",
@@ -71,6 +67,9 @@ class Stream(OpaqueBase):
             cupy = load_cupy("make a stream")
             self._native = cupy.cuda.Stream(non_blocking=True)
         ops.streams.made_stream(self)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        _fail_copied(self)
 
     def __enter__(self) -> Stream:
         ops.streams.enter(self)
@@ -126,6 +125,9 @@ class Event(OpaqueBase):
                 made._native = cupy.cuda.Event(disable_timing=True)
         return made
 
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        _fail_copied(self)
+
     @property
     def done(self) -> bool:
         """Whether it has happened; an event that was never recorded has.
@@ -141,9 +143,28 @@ class Event(OpaqueBase):
         ops.streams.synchronize_event(self)
 
 
+def _fail_copied(value: Stream | Event) -> NoReturn:
+    raise TypeError(
+        f"a {type(value).__name__} is a part of a device, and cannot be copied or pickled"
+    )
+
+
 # -- the current stream ----------------------------------------------------------------------------
 
-_entered: ContextVar[tuple[Stream, ...]] = ContextVar("gpuops_streams", default=())
+
+class _Region(NamedTuple):
+    """A stream that was entered.
+
+    Attributes:
+        stream: the stream.
+        is_fake: whether only fakes were told so: the GPU goes on with the stream that it was on.
+    """
+
+    stream: Stream
+    is_fake: bool
+
+
+_entered: ContextVar[tuple[_Region, ...]] = ContextVar("gpuops_streams", default=())
 _default_lock = threading.Lock()
 _defaults: dict[bool, Stream] = {}
 # By device and address, as CuPy may make more than one object of a stream. Nobody else gets the
@@ -159,9 +180,9 @@ def current_stream() -> Stream:
     Raises:
         DeviceError: there is no GPU, and this is not inside `gpuops.cuda.simulator`.
     """
-    entered = entered_stream()
-    if entered is not None and entered._native is None:
-        return entered
+    regions = _entered.get()
+    if regions and (regions[-1].is_fake or regions[-1].stream._native is None):
+        return regions[-1].stream
     simulated = simulated_kind.get() is not None
     return stream_in_use(native=not simulated) or default_stream(simulated)
 
@@ -183,9 +204,9 @@ def stream_in_use(*, native: bool) -> Stream | None:
 
 def outer_stream() -> Stream | None:
     """As `stream_in_use`, for who does not know what arrays there will be, or whether any."""
-    if simulated_kind.get() is None and "cupy" in sys.modules and why_unavailable() is None:
-        return stream_in_use(native=True)
-    return stream_in_use(native=False)
+    regions = _entered.get()
+    on_gpu = simulated_kind.get() is None and "cupy" in sys.modules and why_unavailable() is None
+    return stream_in_use(native=on_gpu and not (regions and regions[-1].is_fake))
 
 
 def _foreign_stream(native: Any) -> Stream:
@@ -202,8 +223,8 @@ def _foreign_stream(native: Any) -> Stream:
 
 def entered_stream() -> Stream | None:
     """The stream of the innermost ``with`` block; None without one."""
-    entered = _entered.get()
-    return entered[-1] if entered else None
+    regions = _entered.get()
+    return regions[-1].stream if regions else None
 
 
 def is_default(stream: Stream) -> bool:
@@ -235,28 +256,50 @@ def restoring_streams() -> Iterator[None]:
     try:
         yield
     finally:
-        while len(_entered.get()) > before:
-            _exit(_entered.get()[-1])
+        leave_streams(before)
 
 
-# -- what the operators do -------------------------------------------------------------------------
+def entered_streams() -> int:
+    """How many streams have been entered and not left."""
+    return len(_entered.get())
 
 
-def _enter(stream: Stream) -> None:
+def leave_streams(number: int) -> None:
+    """Leave the streams that were entered last, until so many are left."""
+    while len(regions := _entered.get()) > number:
+        (pop if regions[-1].is_fake else do_exit)(regions[-1].stream)
+
+
+# -- what the operators do; see `gpuops.cuda.stream_operators` -------------------------------------
+
+
+def do_enter(stream: Stream) -> None:
+    """Make a stream the current one."""
     if stream._native is not None:
         stream._native.__enter__()
-    _entered.set((*_entered.get(), stream))
+    push(stream, is_fake=False)
 
 
-def _exit(stream: Stream) -> None:
-    _pop(stream)
+def do_exit(stream: Stream) -> None:
+    """Leave the innermost stream."""
+    pop(stream)
     if stream._native is not None:
         stream._native.__exit__(None, None, None)
 
 
-def _pop(stream: Stream) -> None:
+def push(stream: Stream, *, is_fake: bool) -> None:
+    """Note that a stream was entered, by the GPU or by fakes only."""
+    _entered.set((*_entered.get(), _Region(stream, is_fake)))
+
+
+def pop(stream: Stream) -> None:
+    """Note that the innermost stream was left.
+
+    Raises:
+        StreamError: it is another one.
+    """
     entered = _entered.get()
-    if not entered or entered[-1] is not stream:
+    if not entered or entered[-1].stream is not stream:
         raise StreamError(
             "streams must be left in the reverse order of entering them: this one is not the "
             "innermost"
@@ -264,14 +307,16 @@ def _pop(stream: Stream) -> None:
     _entered.set(entered[:-1])
 
 
-def _record(event: Event, stream: Stream) -> None:
+def do_record(event: Event, stream: Stream) -> None:
+    """Record an event on a stream."""
     if event._native is not None:
         event._native.record(stream._native)
     else:
         event._clock = _timeline(stream).step()
 
 
-def _wait(event: Event, stream: Stream) -> None:
+def do_wait(event: Event, stream: Stream) -> None:
+    """Let a stream wait for an event."""
     if event._native is not None:
         stream._native.wait_event(event._native)
     elif event._clock is None:
@@ -280,14 +325,16 @@ def _wait(event: Event, stream: Stream) -> None:
         _timeline(stream).wait(event._clock)
 
 
-def _wait_stream(stream: Stream, other: Stream) -> None:
+def do_wait_stream(stream: Stream, other: Stream) -> None:
+    """Let a stream wait for all that another has in its queue."""
     if stream._native is not None:
         stream._native.wait_event(other._native.record())
     else:
         _timeline(stream).wait(_timeline(other).step())
 
 
-def _synchronize(stream: Stream) -> None:
+def do_synchronize(stream: Stream) -> None:
+    """Wait on the host for a stream."""
     if stream._native is not None:
         stream._native.synchronize()
     else:
@@ -295,7 +342,8 @@ def _synchronize(stream: Stream) -> None:
     _sweep()
 
 
-def _synchronize_event(event: Event) -> None:
+def do_synchronize_event(event: Event) -> None:
+    """Wait on the host for an event."""
     if event._native is not None:
         event._native.synchronize()
     elif event._clock is not None:
@@ -312,14 +360,15 @@ def _timeline(stream: Stream) -> Timeline:
 def _note_launch(kernel: str, reads: list[Any], writes: list[Any]) -> None:
     """A simulated launch, on the current stream."""
     # Also in a thread that is outside of the simulator: it is the arrays that are simulated.
-    entered = _entered.get()
-    stream = entered[-1] if entered else default_stream(True)
+    stream = entered_stream() or default_stream(True)
     ordering.note_accesses(_timeline(stream), f"kernel {kernel}", reads, writes)
 
 
 # -- arrays that another stream still uses ---------------------------------------------------------
 
 _kept_lock = threading.Lock()
+# What a capture into a CUDA graph keeps: nothing runs meanwhile, and events must not be asked.
+_captured: ContextVar[list[Any] | None] = ContextVar("gpuops_captured", default=None)
 # For each stream in the order of its work, so that the first that is not done ends the search.
 _kept: dict[Stream, deque[tuple[list[Any], Event]]] = {}
 
@@ -330,19 +379,43 @@ def record_stream(array: Any, stream: Stream) -> None:
     An array's memory is free for others as soon as nobody refers to it, also where the GPU still
     uses it on another stream than the one that it was made on. Graphs call this by themselves where
     they drop such an array, and so do gradients. Arrays of the host are left alone.
+
+    Args:
+        array: an array.
+        stream: the stream.
+
+    Raises:
+        ArgumentError: `array` is none, or `stream` is none.
     """
-    keep_until_done([array], stream)
+    ops.streams.keep(array, stream)
 
 
 def keep_until_done(value: Any, stream: Stream) -> None:
     """As `record_stream`, for whatever a call returned, also a list of arrays."""
     arrays = [array for array in (value if isinstance(value, list) else [value]) if _on_gpu(array)]
-    if arrays:
+    captured = _captured.get()
+    if captured is not None:
+        captured += arrays
+    elif arrays:
         event = Event.like(stream)
-        _record(event, stream)
+        do_record(event, stream)
         with _kept_lock:
             _kept.setdefault(stream, deque()).append((arrays, event))
         _sweep()
+
+
+@contextmanager
+def capturing() -> Iterator[None]:
+    """Keep arrays until the block is over, and not until streams are done.
+
+    In it the streams' work is captured and not done. Memory that one captured stream gave back
+    could be another's before the first one has used it, whenever the CUDA graph runs.
+    """
+    token = _captured.set([])
+    try:
+        yield
+    finally:
+        _captured.reset(token)
 
 
 def _on_gpu(array: Any) -> bool:
@@ -373,53 +446,5 @@ def kept_arrays() -> int:
         return sum(len(arrays) for waiting in _kept.values() for arrays, _ in waiting)
 
 
-# -- operators -------------------------------------------------------------------------------------
-
-
-def _enter_fake(stream: Any) -> None:
-    # Which stream is the current one is no secret of the GPU's.
-    _entered.set((*_entered.get(), real_of(stream)))
-
-
-def _exit_fake(stream: Any) -> None:
-    _pop(real_of(stream))
-
-
-_INLINED = MemberType.INLINED
-register_opaque_type(
-    Stream,
-    "Stream",
-    typ="reference",
-    members=dict.fromkeys(
-        ["__enter__", "__exit__", "record", "wait", "wait_stream", "synchronize"], _INLINED
-    ),
-)
-register_opaque_type(Event, "Event", typ="reference", members={"synchronize": _INLINED})
-
-_library = Library("streams", "DEF")
-for _schema, _kernel, _fake in (
-    ("enter(Stream stream) -> ()", _enter, _enter_fake),
-    ("exit(Stream stream) -> ()", _exit, _exit_fake),
-):
-    _operator, _ = _library.define_operator(_schema)
-    _library.impl(_operator, _kernel)
-    _library.register_fake(_operator, _fake)
-# A traced function may make streams and events: its graph then makes new ones at each replay.
-for _cls in (Stream, Event):
-    _name = f"made_{_cls.__name__.lower()}"
-    _operator, _ = _library.define_operator(f"{_name}({_cls.__name__} made) -> ()")
-    _library.impl(_operator, lambda made: None)
-    _library.register_fake(_operator, lambda made: None)
-    registry.add_rule(_operator, CONSTRUCTS, _cls)
-_waiting: tuple[tuple[str, Callable[..., None]], ...] = (
-    ("record(Event event, Stream stream) -> ()", _record),
-    ("wait(Event event, Stream stream) -> ()", _wait),
-    ("wait_stream(Stream stream, Stream other) -> ()", _wait_stream),
-    ("synchronize(Stream stream) -> ()", _synchronize),
-    ("synchronize_event(Event event) -> ()", _synchronize_event),
-)
-for _schema, _kernel in _waiting:
-    _operator, _ = _library.define_operator(_schema)
-    _library.impl(_operator, _kernel)
-    # Nothing is there to compute, or to wait for.
-    _library.register_fake(_operator, lambda *args: None)
+# What is done with streams and events is an operator call: the operators come with the classes.
+from gpuops.cuda import stream_operators as _stream_operators  # noqa: E402, F401

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 from gpuops.convert import Arguments
 from gpuops.errors import ArgumentError, GpuopsError, UsageError, describe
 from gpuops.opchecks.explain import explained
+from gpuops.opchecks.hosting import hosted, on_host
 from gpuops.opchecks.inputs import Pool
 from gpuops.opchecks.preserve import preserved
 from gpuops.opchecks.report import OpCheckError, Verdicts
@@ -17,7 +20,7 @@ from gpuops.opchecks.search import find
 from gpuops.opchecks.subject import Subject, copied
 from gpuops.registry import Operator, as_operator
 
-__all__ = ["CHECKS", "generate_repro", "opcheck"]
+__all__ = ["CHECKS", "bound_sample", "generate_repro", "opcheck"]
 
 CHECKS: Final = (
     "test_schema",
@@ -43,19 +46,22 @@ def opcheck(
     atol: float | None = None,
     rtol: float | None = None,
     seed: int = 0,
+    draws: bool = True,
     save_data: bool | str | Path = False,
 ) -> Verdicts:
     """Check what is registered for an operator, on a sample call and on inputs made from it.
 
     Args:
         op: an operator (what `gpuops.custom_op` returns, or ``ops.<ns>.<name>``).
-        args: the sample's positional arguments: real arrays. Nothing is written to them.
+        args: the sample's positional arguments: real arrays, which are copied to the host. Nothing
+            is written to them.
         kwargs: its keyword arguments.
         test_utils: a name out of `CHECKS`, several, or ``"ALL"``.
         raise_exception: whether the first failure is raised; if not, failures are returned.
         atol: what values may differ by, instead of what fits their dtype; with `rtol` only.
         rtol: likewise, per unit of the expected value.
         seed: for what is drawn: the same seed draws the same inputs.
+        draws: whether further inputs are made from the sample.
         save_data: for the script in a failure's message, which has the arrays written out, as far
             as they are small: the .npz file to load them from, or True for a file in the directory
             for temporary files.
@@ -86,13 +92,30 @@ not defined as mutable but was mutated ...
     chosen = chosen_checks(test_utils)
     if (atol is None) != (rtol is None):
         raise ToleranceError("opcheck: give both atol and rtol, or neither of them")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ArgumentError(f"opcheck: seed must be an int, got {describe(seed)}")
     subject = Subject(operator, _bound(operator, args, kwargs or {}), rtol, atol, seed)
-    pool = Pool(subject)
+    with hosted(operator) as is_bridged:
+        pool = Pool(subject, empty=not draws)
+        return _run(chosen, subject, pool, raise_exception, save_data, is_bridged=is_bridged)
+
+
+def _run(
+    chosen: tuple[str, ...],
+    subject: Subject,
+    pool: Pool,
+    raise_exception: bool,
+    save_data: bool | str | Path,
+    *,
+    is_bridged: bool,
+) -> Verdicts:
     verdicts = Verdicts()
     for name in chosen:
         check = importlib.import_module(f"gpuops.opchecks.{name.removeprefix('test_')}").check
         subject.unchecked.clear()
-        with preserved(seed):
+        if is_bridged and name != "test_devices":
+            subject.leave_unchecked("a 'cpu' kernel: there is none, and the 'cuda' one is called")
+        with preserved(subject.seed), _leaving_streams():
             found = find(name, check, subject, pool)
             error = None
             if found is not None:
@@ -143,9 +166,14 @@ def generate_repro(
     >>> halve.undo()
     """
     (name,) = chosen_checks((test,))
-    operator = _operator(op)
-    subject = Subject(operator, _bound(operator, args, kwargs or {}), seed=seed)
+    subject = Subject(*bound_sample(op, args, kwargs), seed=seed)
     return script(name, subject, save_data=save_path(name, subject, subject.values, save_data))
+
+
+def _leaving_streams() -> AbstractContextManager[None]:
+    """A context that leaves the streams that a checked operator entered."""
+    streams = sys.modules.get("gpuops.cuda.streams")
+    return nullcontext() if streams is None else streams.restoring_streams()
 
 
 class ToleranceError(GpuopsError, ValueError):
@@ -183,6 +211,19 @@ def chosen_checks(test_utils: Any) -> tuple[str, ...]:
     return names
 
 
+def bound_sample(
+    op: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None
+) -> tuple[Operator, list[Any]]:
+    """An operator and copies of a call's arguments, in schema order.
+
+    Raises:
+        UsageError, OverloadError: `op` is no operator, or several.
+        ArgumentError: the arguments do not fit the schema.
+    """
+    operator = _operator(op)
+    return operator, _bound(operator, args, kwargs or {})
+
+
 def _bound(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """The sample in schema order, with defaults, converted, and copied from the caller's."""
     refusal = Operator.refusal(operator, tuple(args), kwargs)
@@ -198,4 +239,4 @@ def _bound(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     converted = Arguments(operator, tuple(values))
     if any(found.kind is None for found in converted.arrays):
         raise ArgumentError(f"opcheck({operator.qualname}): the sample has to be of real arrays")
-    return copied(converted.values)
+    return copied(on_host(operator, converted.values))

@@ -13,8 +13,7 @@ from gpuops.opchecks.formula import FormulaFailed, Point
 from gpuops.opchecks.registration import check_between, check_call
 from gpuops.opchecks.report import leaves
 from gpuops.opchecks.subject import REFUSED, Subject, copied
-from gpuops.opchecks.variants import broadcast, cut, other_values, resized
-from gpuops.registry import registry
+from gpuops.opchecks.variants import broadcast, cut, other_scalars, other_values, resized
 from gpuops.transforms.providers import find_rule
 
 __all__ = ["check"]
@@ -27,9 +26,10 @@ _ELEMENTS = 1 << 16
 def check(subject: Subject) -> None:
     """Check the gradient, and where its formula can be differentiated, the second one.
 
-    On the sample: the values; that the call gives what it gives without; each input alone, each
-    output alone; that the formula is linear, repeatable, and leaves alone what it is given; the
-    second gradient. On the sample with other values, sizes, and with axes of size 1: the values.
+    On the sample: that the kernel has no part in it; the values; that the call gives what it gives
+    without; each input alone, each output alone; that the formula is linear, repeatable, and leaves
+    alone what it is given; the second gradient. On the sample with other values, sizes, and with
+    axes of size 1: the values.
 
     An operator without a gradient formula passes, and the result says so: not every operator is
     differentiable.
@@ -38,7 +38,8 @@ def check(subject: Subject) -> None:
         Failure: the formula fails, or its values, shapes or structure are wrong.
     """
     operator = subject.operator
-    check_call(subject)
+    if not subject.is_drawn:
+        check_call(subject)
     if operator.schema.mutated:
         subject.leave_unchecked(
             "it writes to its arguments: there can be no gradient formula for that"
@@ -59,6 +60,8 @@ def check(subject: Subject) -> None:
     with warnings.catch_warnings():
         # Of NumPy's functions about empty arrays: what they compute is compared anyway.
         warnings.simplefilter("ignore", RuntimeWarning)
+        if not subject.is_drawn:
+            check_between(subject, entry, values)
         _check_formula(subject, entry, values)
 
 
@@ -78,20 +81,22 @@ def _check_formula(subject: Subject, entry: Any, values: list[Any]) -> None:
             "the values of the gradient: no output has one, or it is not smooth where it was tried"
         )
     point = Point(subject, values)
-    try:
-        with np.errstate(all="ignore"):
-            why = point.check_second()
-    except FormulaFailed as failure:
-        raise _failed(subject, entry, "second gradient", failure, values) from failure
-    if why is not None:
-        subject.leave_unchecked(f"the second gradient: {why}")
+    further = {"second gradient": point.check_second, "traced gradient": point.check_traced}
+    for name, check_further in further.items():
+        try:
+            with np.errstate(all="ignore"):
+                why = check_further()
+        except FormulaFailed as failure:
+            raise _failed(subject, entry, name, failure, values) from failure
+        if why is not None:
+            subject.leave_unchecked(f"the {name}: {why}")
 
 
 def _without_formula(subject: Subject) -> str:
-    """Whether a gradient is missing, as far as the author and the dtypes tell."""
-    stated = registry.rule(subject.operator, NO_GRADIENT)
+    """Whether a gradient is missing, as far as dtypes tell, or why there is none."""
+    stated = find_rule(subject.operator, NO_GRADIENT)
     if stated is not None:
-        return f"there is no gradient, as stated at {stated.location}: {stated.value}"
+        return f"it has no gradient: {stated.value} (stated at {stated.location})"
     result = subject.attempt(subject.values)
     floats = [a for a in subject.arrays(subject.values) if a.dtype.kind in "fc"]
     found = [] if result is REFUSED else leaves(subject.operator, result)
@@ -144,7 +149,7 @@ def _widened(parameter: Any, array: Any) -> Any:
 
 def _with_noise(subject: Subject, values: list[Any]) -> list[Any]:
     """Moved a little, so that a sample of round numbers does not sit on a kink."""
-    random = np.random.default_rng(subject.seed)
+    random = np.random.default_rng(abs(subject.seed))
 
     def moved(parameter: Any, array: Any) -> Any:
         if array.dtype.kind not in "fc" or not array.size:
@@ -188,6 +193,7 @@ def _tried(subject: Subject, values: list[Any]) -> Iterator[list[Any]]:
         yield other
         values = other
     yield from broadcast(subject, values)
+    yield from other_scalars(values)
     sizes = sorted({n for array in subject.arrays(values) for n in array.shape})
     for change in (lambda n: n + 1, lambda n: 2 * n, lambda n: 1, lambda n: 0):
         yield resized(subject, values, {n: change(n) for n in sizes})

@@ -8,7 +8,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DTYPES", "EXTREMES", "KINKS", "LARGEST", "ORDINARY", "SPECIAL", "cast", "reshaped"]
+__all__ = [
+    "DTYPES",
+    "EXTREMES",
+    "KINKS",
+    "LARGEST",
+    "ORDINARY",
+    "SPECIAL",
+    "cast",
+    "reshaped",
+    "resized",
+]
 
 LARGEST = 1 << 14
 """How many elements the arrays of a drawn call have at most, together."""
@@ -26,28 +36,42 @@ Fill = Callable[[Any, np.random.Generator], Any]
 
 
 def reshaped(arrays: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any] | None:
-    """The arrays in other shapes, their elements repeated or cut; None if that is too much.
+    """The arrays in other shapes, with elements like theirs; None if that is too much.
 
-    What has to lie in a range, such as an index or a probability, goes on lying there.
+    What has to lie in a range, such as an index or a probability, goes on lying there, what is
+    sorted is sorted, and floats that differ go on differing: neither ties nor a matrix without an
+    inverse come about by themselves.
     """
     if sum(math.prod(shape) for shape in shapes) > LARGEST:
         return None
     return [
-        array if array.shape == shape else _resized(array, shape)
+        array if array.shape == shape else resized(array, shape)
         for array, shape in zip(arrays, shapes, strict=True)
     ]
 
 
-def _resized(array: Any, shape: tuple[int, ...]) -> Any:
-    if array.size:
-        return np.resize(array, shape)
-    return _whole(array.dtype, np.linspace(-1, 2, max(math.prod(shape), 1))[: math.prod(shape)])(
-        shape
-    )
+def resized(array: Any, shape: tuple[int, ...]) -> Any:
+    """One array in another shape, as `reshaped` makes it.
 
-
-def _whole(dtype: Any, values: Any) -> Callable[[tuple[int, ...]], Any]:
-    return lambda shape: cast(values.reshape(shape), dtype)
+    >>> resized(np.array([1.0, 2.0, 4.0]), (2,))
+    array([1., 2.])
+    >>> resized(np.array([7, 9]), (3,))
+    array([7, 9, 7])
+    """
+    size = math.prod(shape)
+    if not array.size:
+        return cast(np.linspace(-1, 2, max(size, 1))[:size].reshape(shape), array.dtype)
+    made = np.resize(array, shape)
+    if array.dtype.kind not in "fc" or size <= array.size:
+        return made
+    # Repeated elements become smaller, each by another share.
+    shares = np.arange(size) * 0.6180339887498949 % 1
+    shares[: array.size] = 0
+    with np.errstate(all="ignore"):
+        made = (made * (1 - 0.4 * shares.reshape(shape))).astype(array.dtype)
+        if array.ndim == made.ndim == 1 and array.size > 1 and (np.diff(array.real) > 0).all():
+            made = np.sort(made)
+    return made
 
 
 def cast(array: Any, dtype: Any) -> Any:

@@ -39,7 +39,8 @@ def menu(subject: Subject, values: Values) -> dict[str, list[Edit]]:
 
 def _dtypes(values: Values) -> Iterator[Edit]:
     """Arrays of one dtype get another one together."""
-    for old in dict.fromkeys(array.dtype for array in arrays_of(values)):
+    dtypes = (array.dtype for array in arrays_of(values) if array.dtype.kind in DTYPES)
+    for old in dict.fromkeys(dtypes):
         # Other kinds last: whether the operator means them is less likely.
         kinds = sorted(DTYPES, key=lambda kind: kind != old.kind)
         for name in (name for kind in kinds for name in DTYPES[kind]):

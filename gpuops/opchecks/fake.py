@@ -72,14 +72,15 @@ def _accepted(subject: Subject) -> Iterator[tuple[list[Any], Any]]:
 
 
 def _varied(subject: Subject) -> Iterator[tuple[list[Any], Any]]:
-    """The sample in another size, which a fake may remember, and in other layouts.
+    """The sample in other sizes, which a fake may remember, and in other layouts.
 
     What is Fortran-ordered may give Fortran-ordered outputs.
     """
     sizes = {n for array in subject.arrays(subject.values) for n in array.shape}
-    larger = resized(subject, subject.values, {n: n + 1 for n in sizes})
-    if sizes and (result := subject.attempt(larger)) is not REFUSED:
-        yield larger, result
+    for change in (lambda n: n + 1, lambda n: 1, lambda n: 0) if sizes else ():
+        other = resized(subject, subject.values, {n: change(n) for n in sizes})
+        if (result := subject.attempt(other)) is not REFUSED:
+            yield other, result
     for name, make in LAYOUTS.items():
         values = subject.map(copied(subject.values), laid_out(name, make))
         result = subject.attempt(values)

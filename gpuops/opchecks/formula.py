@@ -11,11 +11,13 @@ import numpy as np
 
 from gpuops.convert import Arguments
 from gpuops.memory import shares_memory
+from gpuops.opaque import is_opaque_type
 from gpuops.opchecks.gradients import Wrong, compare, precision, weights
 from gpuops.opchecks.report import difference, leaves
 from gpuops.opchecks.subject import Subject, copied
 from gpuops.transforms.autograd import vjp
 from gpuops.transforms.autograd.array import DiffArray
+from gpuops.transforms.trace import trace
 
 __all__ = ["FormulaFailed", "Point"]
 
@@ -46,7 +48,7 @@ class Point:
         ]
         self.inputs = [one.array for one in found]
         self.names = [repr(one.name) for one in found]
-        self.random = np.random.default_rng((subject.seed, len(found)))
+        self.random = np.random.default_rng((abs(subject.seed), len(found)))
         self.everything = tuple(range(len(found)))
 
     @cached_property
@@ -127,16 +129,7 @@ class Point:
         outputs, kept, _ = self._forward(self.everything)
         if not kept:
             return "there is no first one"
-        fixed = self._cotangents(outputs, kept)
-        number = len(self.inputs)
-
-        def gradient(*arrays: Any) -> tuple[Any, ...]:
-            given = dict(zip(kept, arrays[number:], strict=True))
-            cotangents = tuple(given.get(i, fixed[i]) for i in range(len(fixed)))
-            _, backward = vjp(self._called_with_all, *arrays[:number])
-            return tuple(backward(cotangents))
-
-        inputs = [*self.inputs, *(fixed[i] for i in kept)]
+        gradient, inputs = self._gradient(self._cotangents(outputs, kept), kept)
         names = [*self.names, *(f"the gradient of floating-point output {i}" for i in kept)]
         try:
             found, backward = vjp(gradient, *inputs)
@@ -147,6 +140,31 @@ class Point:
         digits = precision(gradient, inputs, self.random)
         if not self._compare(gradient, inputs, cotangents, gradients, digits, names):
             return "the gradient is not smooth there"
+        return None
+
+    def check_traced(self) -> str | None:
+        """Compare the gradient in a graph with the eager one.
+
+        Returns:
+            Why that was not done, or None.
+
+        Raises:
+            FormulaFailed: they differ.
+        """
+        outputs, kept, _ = self._forward(self.everything)
+        if not kept:
+            return "there is none"
+        if any(is_opaque_type(type(value)) for value in self.values):
+            return "the call takes objects"
+        gradient, inputs = self._gradient(self._cotangents(outputs, kept), kept)
+        expected = gradient(*inputs)
+        try:
+            found = trace(gradient, "fake")(*inputs)(*inputs)
+        except Exception as error:
+            return f"the formula cannot be traced: {type(error).__name__}: {error}"
+        for name, one, other in zip(self.names, expected, found, strict=True):
+            if problem := self._differ(one, other):
+                raise FormulaFailed(f"traced, the gradient of {name} differs: {problem}")
         return None
 
     # -- parts of it -------------------------------------------------------------------------------
@@ -301,6 +319,18 @@ class Point:
             if getattr(getattr(value, "dtype", None), "kind", "") in "fc"
             and hasattr(value, "shape")
         )
+
+    def _gradient(self, fixed: list[Any], kept: list[int]) -> tuple[Any, list[Any]]:
+        """The gradient as a function of the inputs and the outputs' gradients, and those."""
+        number = len(self.inputs)
+
+        def gradient(*arrays: Any) -> tuple[Any, ...]:
+            given = dict(zip(kept, arrays[number:], strict=True))
+            cotangents = tuple(given.get(i, fixed[i]) for i in range(len(fixed)))
+            _, backward = vjp(self._called_with_all, *arrays[:number])
+            return tuple(backward(cotangents))
+
+        return gradient, [*self.inputs, *(fixed[i] for i in kept)]
 
     def _forward(
         self, subset: tuple[int, ...], only: int | None = None

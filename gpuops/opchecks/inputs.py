@@ -9,7 +9,6 @@ installation does not have. `gpuops.opchecks.strategies` draws them with Hypothe
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -17,11 +16,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gpuops.errors import AliasError, MutationError, ReturnError
+from gpuops.opchecks.budget import Budget
 from gpuops.opchecks.draw_arrays import LARGEST
 from gpuops.opchecks.draw_edit import Edit, Values, arrays_of
 from gpuops.opchecks.draw_menu import menu
 from gpuops.opchecks.draw_shapes import fits_signature, size_edits
 from gpuops.opchecks.subject import REFUSED, Subject, copied
+from gpuops.opchecks.variants import cut
 
 __all__ = ["Draw", "Pool", "accepted", "combination", "drawn", "key_of", "small_sample"]
 
@@ -32,7 +33,7 @@ _SECONDS = 1.0
 
 # Errors that are an accident of the kernel, and no refusal that a caller could read, where the
 # input differs from the sample in nothing that an operator may be particular about.
-_ACCIDENTS = (ArithmeticError, AttributeError, NameError, RecursionError, SystemError)
+_ACCIDENTS = (ZeroDivisionError, AttributeError, NameError, RecursionError, SystemError)
 _HARMLESS = frozenset({"sizes", "values", "kinks", "special", "layout", "optional"})
 
 
@@ -67,15 +68,17 @@ def drawn(subject: Subject) -> Iterator[Draw]:
 
 def small_sample(subject: Subject) -> Values | None:
     """The sample, or if it is large one of its kind that is small; None if none is accepted."""
-    if _elements(subject.values) <= LARGEST // 4:
+    limit = LARGEST // 4
+    if _elements(subject.values) <= limit:
         return subject.values
-    for edit in size_edits(subject, subject.values):
+    # One element, or none, would hide most faults: the last resort.
+    for edit in sorted(size_edits(subject, subject.values), key=lambda edit: "all " in edit.name):
         made = edit.apply(subject.values)
-        if made is None or not 0 < _elements(made) <= LARGEST // 4:
+        if made is None or not 0 < _elements(made) <= limit:
             continue
         if subject.attempt(made) is not REFUSED:
             return made
-    return None
+    return cut(subject, subject.values, limit)
 
 
 def _elements(values: Values) -> int:
@@ -83,8 +86,11 @@ def _elements(values: Values) -> int:
 
 
 def _all(subject: Subject, base: Values) -> Iterator[Draw]:
+    if base is not subject.values:
+        yield Draw("smaller", frozenset({"sizes"}), base)
     edits = menu(subject, base)
-    turns = itertools.zip_longest(*edits.values())
+    # Sizes first: a failure by them says most to who reads it.
+    turns = itertools.zip_longest(edits["sizes"], *(v for k, v in edits.items() if k != "sizes"))
     singles = (edit for turn in turns for edit in turn if edit is not None)
     for edit in itertools.islice(singles, _SINGLE):
         if (draw := apply((edit,), base)) is not None:
@@ -93,8 +99,12 @@ def _all(subject: Subject, base: Values) -> Iterator[Draw]:
         if (draw := apply(pair, base)) is not None:
             yield draw
     random = np.random.default_rng(abs(subject.seed))
+
+    def choose(number: int) -> int:
+        return int(random.integers(number))
+
     for _ in range(_COMBINED):
-        draw = combination(edits, base, lambda number: int(random.integers(number)))
+        draw = combination(edits, base, 2 + choose(2), choose)
         if draw is not None:
             yield draw
 
@@ -111,7 +121,10 @@ def apply(edits: tuple[Edit, ...], base: Values) -> Draw | None:
     """What the edits make of a sample, one after the other; None if none of them applies."""
     values, done = base, []
     for edit in edits:
-        made = edit.apply(values)
+        try:
+            made = edit.apply(values)
+        except (TypeError, ValueError, OverflowError):
+            made = None  # an array of objects or dates, a number that the dtype cannot hold
         if made is not None:
             values = made
             done.append(edit)
@@ -122,16 +135,14 @@ def apply(edits: tuple[Edit, ...], base: Values) -> Draw | None:
 
 
 def combination(
-    edits: dict[str, list[Edit]], base: Values, choose: Callable[[int], int]
+    edits: dict[str, list[Edit]], base: Values, number: int, choose: Callable[[int], int]
 ) -> Draw | None:
-    """Two or three edits of different categories; ``choose(n)`` gives one of ``range(n)``."""
-    categories = [name for name, listed in edits.items() if listed]
-    if len(categories) < 2:
-        return None
+    """As many edits, of different categories; ``choose(n)`` gives one of ``range(n)``."""
+    categories = [listed for listed in edits.values() if listed]
     left = list(range(len(categories)))
-    for _ in range(len(left) - min(2 + choose(2), len(left))):
+    while len(left) > number:
         left.pop(choose(len(left)))
-    chosen = [edits[categories[i]] for i in left]
+    chosen = [categories[i] for i in left]
     return apply(tuple(listed[choose(len(listed))] for listed in chosen), base)
 
 
@@ -153,17 +164,21 @@ class Pool:
     """What is drawn for an operator: made once, and asked once whether it is accepted.
 
     The checks share it.
+
+    Args:
+        subject: the operator with its sample.
+        empty: whether nothing is to be drawn.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, *, empty: bool = False) -> None:
         self._subject = subject
-        self._source: Iterator[Draw] | None = None
+        self._source: Iterator[Draw] | None = iter(()) if empty else None
         self._drawn: list[Draw] = []
         self._accepted: dict[int, bool] = {}
 
     def draws(self) -> Iterator[Draw]:
         """All that is drawn, as far as the time lasts."""
-        end = time.perf_counter() + _SECONDS
+        budget = Budget(_SECONDS)
         for number in itertools.count():
             if self._source is None:
                 self._source = drawn(self._subject)
@@ -173,7 +188,7 @@ class Pool:
                     return
                 self._drawn.append(made)
             yield self._drawn[number]
-            if time.perf_counter() > end:
+            if budget.is_spent:
                 return
 
     def accepted(self) -> Iterator[Draw]:
@@ -212,7 +227,11 @@ def accepted(subject: Subject) -> Iterator[tuple[Values, Values, Any]]:
                 raise
         except _ACCIDENTS as error:
             if draw.tags <= _HARMLESS:
-                _refuse(subject, before, error)
+                how = (
+                    f", where it is changed ({draw.name}). What the kernel cannot take, it has to "
+                    "refuse with an error that says so"
+                )
+                _refuse(subject, before, error, how)
         except Exception:
             continue
         else:
@@ -225,12 +244,10 @@ def _scalar_for_array(draw: Draw, error: ReturnError) -> bool:
     return "numpy.asarray" in str(error) and not any(array.ndim for array in arrays)
 
 
-def _refuse(subject: Subject, values: Values, error: Exception) -> NoReturn:
+def _refuse(subject: Subject, values: Values, error: Exception, how: str = "") -> NoReturn:
     """One place for both kinds of call, so that they are seen to fail alike."""
     raise subject.fail(
-        f"a call that the operator should take fails with {type(error).__name__}: {error}. It is "
-        "the sample, or made from it by a change of sizes, elements or layout alone",
-        values,
+        f"the sample fails with {type(error).__name__}: {error}{how}", values
     ) from error
 
 

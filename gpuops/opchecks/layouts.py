@@ -46,6 +46,8 @@ def _backwards(array: Any) -> Any:
 
 
 def _unaligned(array: Any) -> Any:
+    if array.dtype.hasobject:  # bytes are no references
+        return array.copy()
     room = np.empty(array.nbytes + 65, np.uint8)
     start = (1 - room.ctypes.data) % 64
     made: Any = np.ndarray(array.shape, array.dtype, room, start)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpuops.cases import CaseError, load_cases
+from gpuops.cases import Case, CaseError, load_cases
 from gpuops.errors import GpuopsError, OperatorNotFoundError, closest, describe
 from gpuops.opchecks.api import opcheck
 from gpuops.opchecks.report import OpCheckError
 from gpuops.packs import load_packs
 from gpuops.registry import Operator, registry
 
-__all__ = ["check_cases", "pack_operators"]
+__all__ = ["DRAWN", "check_case", "check_cases", "pack_operators"]
+
+DRAWN = 2
+"""Of how many cases of an operator further inputs are made: those of others would be the same."""
 
 
 def pack_operators(pack: str) -> list[Operator]:
@@ -35,36 +38,52 @@ def pack_operators(pack: str) -> list[Operator]:
     return operators
 
 
-def check_cases(operator: Operator, check: str, *, cases: int | None = None, seed: int = 0) -> int:
-    """Run one check of `gpuops.opcheck` on the cases of an operator, up to the first failure.
+def check_case(
+    operator: Operator, case: Case, check: str, *, seed: int = 0, draws: bool = True
+) -> None:
+    """Run one check of `gpuops.opcheck` on one case of an operator.
+
+    Args:
+        operator: the operator.
+        case: one of its cases.
+        check: a name out of `CHECKS`.
+        seed: for the arguments of the case, and for what the check draws.
+        draws: whether further inputs are made from it.
+
+    Raises:
+        OpCheckError: it fails; the message ends with the id of the case.
+        CaseError: the case cannot be built, or is no call of the operator.
+    """
+    where = f"(case {case.id!r}, seed {seed})"
+    try:
+        args, kwargs = case.build(np.random.default_rng(seed))
+    except Exception as error:
+        raise CaseError(
+            f"{operator.qualname}: the arguments cannot be built: {type(error).__name__}: "
+            f"{error} {where}"
+        ) from error
+    try:
+        opcheck(operator, args, kwargs, test_utils=check, seed=seed, draws=draws)
+    except OpCheckError as error:
+        failed = OpCheckError(f"{error} {where}")
+        failed.case, failed.script = error.case, error.script
+        raise failed from error
+    except GpuopsError as error:  # the sample is no call of the operator
+        raise CaseError(f"{error} {where}") from error
+
+
+def check_cases(operator: Operator, check: str, *, cases: int | None = None, seed: int = 0) -> None:
+    """Run one check on the cases of an operator, up to the first failure.
 
     Args:
         operator: one that has cases.
         check: a name out of `CHECKS`.
         cases: how many of them, from the first; None for all.
-        seed: for the arguments of the cases, and for what the check draws.
-
-    Returns:
-        How many cases were checked.
+        seed: see `check_case`.
 
     Raises:
-        OpCheckError: a case fails; the message ends with its id.
+        OpCheckError: a case fails.
         CaseError: the operator has no cases, they are malformed, or one is no call of it.
     """
-    chosen = load_cases(operator).cases[:cases]
-    for case in chosen:
-        where = f"(case {case.id!r}, seed {seed})"
-        try:
-            args, kwargs = case.build(np.random.default_rng(seed))
-        except Exception as error:
-            raise CaseError(
-                f"{operator.qualname}: the arguments cannot be built: {type(error).__name__}: "
-                f"{error} {where}"
-            ) from error
-        try:
-            opcheck(operator, args, kwargs, test_utils=check, seed=seed)
-        except OpCheckError as error:
-            raise OpCheckError(f"{error} {where}") from error
-        except GpuopsError as error:  # the sample is no call of the operator
-            raise CaseError(f"{error} {where}") from error
-    return len(chosen)
+    for number, case in enumerate(load_cases(operator).cases[:cases]):
+        check_case(operator, case, check, seed=seed, draws=number < DRAWN)

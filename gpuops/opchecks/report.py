@@ -104,8 +104,9 @@ def difference(
 ) -> str | None:
     """How two values differ, or None where they are equal within the tolerance.
 
-    NaN equals NaN. Without tolerances, those of the coarsest floating-point dtype are taken, of the
-    values and of the arrays that they were computed from; whole numbers and bools have to be equal.
+    NaN equals NaN, and NaT NaT. Without tolerances, those of the coarsest floating-point dtype are
+    taken, of the values and of the arrays that they were computed from; whole numbers and bools
+    have to be equal.
     ``rtol=0, atol=0`` asks for equal values.
 
     >>> import numpy as np
@@ -125,6 +126,8 @@ def difference(
         return f"expected {describe(expected)}, got {describe(got)}"
     if expected.dtype.kind not in "fc":
         same = np.asarray(expected == got)
+        if expected.dtype.kind in "mM":
+            same = same | (np.isnat(expected) & np.isnat(got))
     else:
         if rtol is None or atol is None:
             dtypes = [expected.dtype, *(x.dtype for x in inputs if x.dtype.kind in "fc")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from gpuops.opchecks.inputs import accepted
 from gpuops.opchecks.past import Past, arrays_of_result
 from gpuops.opchecks.report import host
 from gpuops.opchecks.subject import Subject, copied
+from gpuops.opchecks.variants import other_scalars
 
 __all__ = ["check"]
 
@@ -97,7 +98,7 @@ def _check_mutation_happens(subject: Subject, written: dict[str, bool]) -> None:
 
 def _provoking(subject: Subject) -> Iterator[list[Any]]:
     """The sample with other data in what should be mutated, and with other numbers and flags."""
-    random = np.random.default_rng(subject.seed)
+    random = np.random.default_rng(abs(subject.seed))
 
     def filled(kind: str) -> Any:
         def one(parameter: Any, array: Any) -> Any:
@@ -107,26 +108,19 @@ def _provoking(subject: Subject) -> Iterator[list[Any]]:
 
         return one
 
-    numbers: dict[type, Callable[[Any], Any]] = {
-        bool: lambda v: not v,
-        int: lambda v: v + 1,
-        float: lambda v: 0.5 * v + 0.25,
-    }
     for kind in ("as it is", "random", "negative", "largest", "smallest", "nan"):
         values = subject.map(copied(subject.values), filled(kind))
         yield copied(values)
-        for position, value in enumerate(values):
-            if type(value) in numbers:
-                changed = copied(values)
-                changed[position] = numbers[type(value)](value)
-                yield changed
+        yield from other_scalars(values)
 
 
 def _data(array: Any, kind: str, random: np.random.Generator) -> Any:
     if kind == "as it is":
         return array
     if array.dtype.kind == "b":
-        return random.integers(0, 2, array.shape) if kind == "random" else kind != "negative"
+        if kind == "random":
+            return random.integers(0, 2, array.shape)
+        return np.full(array.shape, kind != "negative")
     if array.dtype.kind in "iu":
         info = np.iinfo(array.dtype)
         low, high = int(info.min), int(info.max)

@@ -86,6 +86,11 @@ def _dtype(array: Any) -> str:
 def _elements(array: Any) -> tuple[list[str], str]:
     """An expression for a contiguous array of the elements, with the imports it needs."""
     dtype = _dtype(array)
+    if array.dtype.hasobject:
+        return [], f"...  # fill in an array of {array.shape} and {array.dtype}"
+    if array.dtype.kind in "mM":
+        lines, numbers = _elements(np.array(array).view(np.int64))
+        return lines, f"{numbers}.view({dtype})"
     if not array.size:
         return [], f"np.zeros({array.shape}, {dtype})"
     literals = [f"np.array({_nested(array.tolist())}, {dtype})"] if array.size <= _ELEMENTS else []

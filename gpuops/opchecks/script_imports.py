@@ -47,6 +47,9 @@ def imports(operator: Operator, further: set[str], modules: set[str]) -> list[st
 
 def _places(operator: Operator) -> Iterator[Location]:
     """Where the operator, its kernels and its rules were registered, each module once."""
+    if _is_own(operator.location):
+        yield operator.location  # what gpuops brings registers its parts by itself
+        return
     found = [operator.location]
     found += [entry.location for stack in operator.kernels.values() for entry in stack[-1:]]
     rules = [find_rule(operator, token) for token in (FAKE, AUTOGRAD, VMAP)]
@@ -55,10 +58,13 @@ def _places(operator: Operator) -> Iterator[Location]:
     found += [function] if function is not None else []
     seen: set[str] = set()
     for place in found:
-        own = place.module.partition(".")[0] == "gpuops"
-        if place.module and place.module not in seen and (not own or place is operator.location):
+        if place.module and place.module not in seen and not _is_own(place):
             seen.add(place.module)
             yield place
+
+
+def _is_own(place: Location) -> bool:
+    return place.module.partition(".")[0] == "gpuops"
 
 
 def _is_script(place: Location) -> bool:
@@ -74,7 +80,8 @@ def _import(operator: Operator, place: Location) -> list[str]:
     if place.module not in sys.modules or not Path(place.file).is_file():
         return [f"# Fill in what {what} {operator.qualname}: it was done in {place}."]
     lines = [f"import {place.module}  # {what} {operator.qualname}"]
-    if place.function not in ("<module>", "") and place is operator.location:
+    inside = place.function not in ("<module>", "") and not _is_own(place)
+    if inside and place is operator.location:
         where = f"{place.function}()"
         lines.append(f"# It is declared in {where}: if importing does not call that, call it.")
     return lines

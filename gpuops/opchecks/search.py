@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gpuops.errors import GpuopsError
+from gpuops.opchecks.budget import Budget
 from gpuops.opchecks.draw_edit import Values, arrays_of
 from gpuops.opchecks.inputs import Draw, Pool, key_of
 from gpuops.opchecks.subject import REFUSALS, Subject
@@ -57,7 +57,7 @@ _POLICIES = {
         6, _UNMEANT | {"special", "layout", "dtype", "scalars", "unlike", "kinks"}, elements=24
     ),
     "test_vmap": _Policy(12, _UNMEANT | {"special", "layout", "float16"}, elements=512),
-    "test_layouts": _Policy(6, frozenset({"layout", "float16"})),
+    "test_layouts": _Policy(8, frozenset({"layout", "float16", "values", "kinks", "special"})),
     "test_initialised": _Policy(40),
     "test_devices": _Policy(6, _UNMEANT | {"special", "dtype", "scalars"}, elements=256),
 }
@@ -106,7 +106,7 @@ def attempt(check: Check, subject: Subject) -> Found | None:
 
 def _chosen(name: str, pool: Pool) -> Iterator[Draw]:
     policy = _POLICIES.get(name, _Policy(0))
-    end, number = time.perf_counter() + _SECONDS, 0
+    budget, number = Budget(_SECONDS), 0
     if not policy.number:
         return
     for draw in pool.accepted():
@@ -114,7 +114,7 @@ def _chosen(name: str, pool: Pool) -> Iterator[Draw]:
             continue
         yield draw
         number += 1
-        if number == policy.number or time.perf_counter() > end:
+        if number == policy.number or budget.is_spent:
             return
 
 

@@ -8,9 +8,9 @@ depend on how the failing input was made.
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
+from gpuops.opchecks.budget import Budget
 from gpuops.opchecks.draw_edit import Values
 from gpuops.opchecks.inputs import key_of
 from gpuops.opchecks.search import Check, Found, attempt
@@ -20,16 +20,19 @@ from gpuops.opchecks.shrink_passes import PASSES
 __all__ = ["origin", "smallest"]
 
 _ATTEMPTS = 600
-_SECONDS = 5.0
+_SECONDS = 10.0
 
 
 def smallest(found: Found, check: Check) -> Found | None:
     """The failure with the smallest arguments that were found; None if it does not recur."""
-    shrinker = _Shrinker(found, check)
-    if not shrinker.fails(found.subject.values):
-        return None
-    shrinker.run()
-    return shrinker.best
+    # Checked as a drawn input is, which takes less, if that shows it; else as a sample is.
+    as_drawn = found.subject.at(found.subject.values, lenient=found.subject.lenient)
+    for subject in (as_drawn, found.subject):
+        shrinker = _Shrinker(Found(found.error, subject), check)
+        if shrinker.fails(subject.values):
+            shrinker.run()
+            return shrinker.best
+    return None
 
 
 def origin(error: BaseException) -> tuple[Any, ...]:
@@ -41,10 +44,11 @@ def origin(error: BaseException) -> tuple[Any, ...]:
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
         place = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else ()
-        where.append((type(link), place))
+        # A failure begins with the operator's name.
+        text = str(link) if link is not error else str(error).partition(": ")[2]
+        where.append((type(link), place, re.findall(r"[A-Za-z_]+", text)[:3]))
         link = link.__cause__
-    _, _, problem = str(error).partition(": ")
-    return (*where, re.findall(r"[A-Za-z_]+", problem)[:3])
+    return tuple(where)
 
 
 class _Shrinker:
@@ -55,7 +59,7 @@ class _Shrinker:
         self._origin = origin(found.error)
         self._left = _ATTEMPTS
         self._tried: set[Any] = set()
-        self._end = time.perf_counter() + _SECONDS
+        self._budget = Budget(_SECONDS)
 
     def fails(self, values: Values) -> bool:
         """Whether the check fails for them as it did; if so, they are the best so far."""
@@ -78,7 +82,7 @@ class _Shrinker:
         values = self.best.subject.values
         limit = cost(self._subject.operator, values)
         for candidate in simpler(self._subject, values):
-            if self._left <= 0 or time.perf_counter() > self._end:
+            if self._left <= 0 or self._budget.is_spent:
                 return False
             key = key_of(candidate)
             if key in self._tried or cost(self._subject.operator, candidate) >= limit:

@@ -66,6 +66,8 @@ def weight(value: Any) -> float:
     >>> sorted([0.25, -1, 2, float("nan"), 0, 1], key=weight)
     [0, 1, -1, 2, 0.25, nan]
     """
+    if isinstance(value, np.floating):
+        value = float(value)  # a long double, which is no float
     if isinstance(value, complex):
         return weight(value.real) + weight(value.imag) + 0.25 * (value.imag != 0)
     if not isinstance(value, (int, float)):

@@ -131,20 +131,21 @@ def _followed(subject: Subject, values: Values, old: int, new: int) -> Values:
 
 def _plainer_dtype(subject: Subject, values: Values) -> Iterator[Values]:
     arrays = arrays_of(values)
-    for old in dict.fromkeys(array.dtype for array in arrays):
-        for name in dict.fromkeys(("float64", *DTYPES.get(old.kind, ()))):
+    for old in dict.fromkeys(array.dtype for array in arrays if array.dtype.kind in DTYPES):
+        for name in dict.fromkeys(("float64", *DTYPES[old.kind])):
             same = [cast(a, name) if a.dtype == old else a for a in arrays]
             yield _all_of(values, same)
 
 
 def _plainer_elements(subject: Subject, values: Values) -> Iterator[Values]:
     """The same element everywhere, then one after the other."""
-    for number, array in enumerate(arrays_of(values)):
+    numeric = [(n, a) for n, a in enumerate(arrays_of(values)) if a.dtype.kind in DTYPES]
+    for number, array in numeric:
         flat = list(dict.fromkeys(array.reshape(-1)[:256].tolist()))
         odd = [x for x in flat if not np.isfinite(x)][:3]
         for value in _unlike(_simple(array.dtype.kind) + odd + flat[:4]):
             yield _written(values, number, ..., value)
-    for number, array in enumerate(arrays_of(values)):
+    for number, array in numeric:
         if array.size > _SINGLE:
             continue
         for index in np.ndindex(array.shape):
@@ -171,7 +172,8 @@ def _simple(kind: str) -> list[Any]:
 
 def _nearer(value: Any) -> list[Any]:
     """Simpler numbers in the direction of 0."""
-    if isinstance(value, bool) or not np.isfinite(value):
+    plain = isinstance(value, (int, float, complex)) and not isinstance(value, bool)
+    if not plain or not np.isfinite(value):
         return []
     if isinstance(value, complex):
         return [value.real, complex(0, value.imag), complex(round(value.real), round(value.imag))]

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 import gpuops
+from gpuops import external_objects
 from gpuops.opchecks.subject import Subject, copied
 from gpuops.opchecks.trace import Outcome, compare
-from gpuops.opchecks.variants import elements, other_values, resized
+from gpuops.opchecks.variants import elements, on_its_device, other_values, resized
 
 __all__ = ["check"]
 
@@ -63,7 +64,11 @@ def _check_group(
     # In threads first: afterwards there may be nothing left to prepare.
     start = threading.Barrier(_THREADS)
 
+    # Each thread has a table of its own, and a call may name objects by their indices.
+    table = external_objects.snapshot()
+
     def work(number: int) -> list[Outcome | Exception]:
+        external_objects.restore(table)
         given = [copied(group[number]) for _ in range(_CALLS)]
         found: list[Outcome | Exception] = []
 
@@ -110,16 +115,16 @@ def _different(subject: Subject, values: list[Any]) -> list[list[Any]] | None:
 def _moved(subject: Subject, values: list[Any]) -> list[list[Any]]:
     """Likewise, without asking the operator, which is not to be called with them before."""
 
-    def one(array: Any, number: int) -> Any:
-        moved = np.roll(array, number)
-        return (
-            np.asarray(moved * (1 + number / 8), array.dtype) if array.dtype.kind in "fc" else moved
-        )
+    def by(number: int) -> Callable[[Any, Any], Any]:
+        def one(parameter: Any, array: Any) -> Any:
+            moved = np.roll(array, number)
+            if array.dtype.kind not in "fc":
+                return moved
+            return np.asarray(moved * (1 + number / 8), array.dtype)
 
-    return [
-        subject.map(copied(values), lambda parameter, array, n=number: one(array, n))  # type: ignore[misc]
-        for number in range(_THREADS)
-    ]
+        return on_its_device(one)
+
+    return [subject.map(copied(values), by(number)) for number in range(_THREADS)]
 
 
 def _unseen(subject: Subject) -> Iterator[list[Any]]:

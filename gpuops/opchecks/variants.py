@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from gpuops.cuda.transfer import asarray
+from gpuops.devices import device_of
+from gpuops.opchecks.draw_arrays import resized as resized_array
 from gpuops.opchecks.subject import REFUSED, Subject, copied
 
-__all__ = ["broadcast", "cut", "elements", "other_values", "resized"]
+__all__ = [
+    "broadcast",
+    "cut",
+    "elements",
+    "on_its_device",
+    "other_scalars",
+    "other_values",
+    "resized",
+]
 
 Values = list[Any]
 
@@ -34,7 +45,7 @@ def other_values(subject: Subject, values: Values, number: int = 0) -> Values | 
     Returns:
         New arguments, or None where the operator takes none that was tried.
     """
-    random = np.random.default_rng((subject.seed, number))
+    random = np.random.default_rng((abs(subject.seed), number))
 
     def drawn(parameter: Any, array: Any) -> Any:
         if array.dtype.kind == "f":
@@ -53,10 +64,22 @@ def other_values(subject: Subject, values: Values, number: int = 0) -> Values | 
         return random.permutation(array.reshape(-1)).reshape(array.shape)
 
     for change in (drawn, moved, shuffled):
-        made = subject.map(copied(values), change)
+        made = subject.map(copied(values), on_its_device(change))
         if subject.attempt(made) is not REFUSED:
             return made
     return None
+
+
+def on_its_device(change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """A change of arrays of the host, for arrays of other devices too: what it makes goes there."""
+
+    def one(parameter: Any, array: Any) -> Any:
+        device = device_of(array)
+        if device is None or device.type == "cpu":
+            return change(parameter, array)
+        return asarray(change(parameter, asarray(array, device="cpu")), device=device)
+
+    return one
 
 
 def resized(subject: Subject, values: Values, table: dict[int, int]) -> Values:
@@ -66,9 +89,9 @@ def resized(subject: Subject, values: Values, table: dict[int, int]) -> Values:
         shape = tuple(table.get(size, size) for size in array.shape)
         if shape == array.shape:
             return array
-        return np.resize(array, shape) if array.size else np.zeros(shape, array.dtype)
+        return resized_array(array, shape)
 
-    return subject.map(copied(values), one)
+    return subject.map(copied(values), on_its_device(one))
 
 
 def cut(subject: Subject, values: Values, limit: int) -> Values | None:
@@ -115,6 +138,23 @@ def broadcast(subject: Subject, values: Values) -> Iterator[Values]:
             made[position] = np.asarray(changed)
             if _shapes(subject.attempt(made)) == expected:
                 yield made
+
+
+_SCALARS: dict[type, Callable[[Any], Any]] = {
+    bool: lambda value: not value,
+    int: lambda value: value + 1,
+    # Not what 0, 0.5 and 1 become by themselves, and in the interval that they are the ends of.
+    float: lambda value: 0.75 * value + 0.1,
+}
+
+
+def other_scalars(values: Values) -> Iterator[Values]:
+    """Calls in which one number or flag is another one. Whether they are taken is not asked."""
+    for position, value in enumerate(values):
+        if type(value) in _SCALARS:
+            made = copied(values)
+            made[position] = _SCALARS[type(value)](value)
+            yield made
 
 
 def _shapes(result: Any) -> Any:

@@ -138,8 +138,8 @@ class DraftEnv(ShapeEnv):
         if found is None:
             return super().value(size)
         unknown = self._describe_unknown(expr)
-        self._depends(f"needs the number that {size} is, which depends on {unknown}; it is {found} "
-                      "here")  # fmt: skip
+        what = f"needs the number that {size} is, which depends on {unknown}"
+        self._depends(f"{what}; it is {found} here")
         self._keep(SymBool(self, "==", size.expr, sympy().Integer(found)))
         return found
 
@@ -179,11 +179,8 @@ class DraftEnv(ShapeEnv):
 
     def _record(self, comparison: SymBool, location: Location, message: str) -> None:
         super()._record(comparison, location, message)
-        self._add(
-            FailureKind.GUARD_ADDED,
-            f"{comparison} ({message})" if message else str(comparison),
-            location,
-        )
+        reason = f"{comparison} ({message})" if message else str(comparison)
+        self._add(FailureKind.GUARD_ADDED, reason, location)
 
     def _depends(self, reason: str) -> None:
         self._add(FailureKind.DATA_DEPENDENT_ERROR, reason, caller_location())

@@ -146,6 +146,35 @@ def test_gradients_for_results_that_are_whole_or_plain_numbers() -> None:
     np.testing.assert_array_equal(found, [2, 4, 2])
 
 
+def test_gradients_are_arrays_of_their_own() -> None:
+    """They can be written to, and nothing else changes."""
+    cotangent = np.ones(3)
+    x, y = X.copy(), X.copy()
+    for function in (
+        lambda x, y: x + y,
+        lambda x, y: (x * 1.0, y)[1] + x,
+        lambda x, y: xp.concat([x, y])[:3] + xp.concat([y, x])[:3],
+        lambda x, y: xp.reshape(xp.reshape(x, (3, 1)), (3,)) + xp.flip(y),
+    ):
+        out, back = vjp(function, x, y)
+        found = back(cotangent)
+        known = [x, y, out, cotangent, *found]
+        before = [array.copy() for array in known]
+        for index, array in enumerate(known):
+            array += 1
+            before[index] += 1
+            for other, expected in zip(known, before, strict=True):
+                np.testing.assert_array_equal(other, expected)
+    (found,) = vjp(lambda x: x, x)[1](cotangent)
+    assert not np.shares_memory(found, cotangent)
+    spread = grad(xp.sum)(x)
+    spread[0] = 5
+    np.testing.assert_array_equal(spread, [5, 1, 1])
+    one = grad(lambda x: xp.sum(x))(np.ones(1))
+    one += 1
+    assert one == 2
+
+
 def test_control_flow_on_values() -> None:
     def g(x: Any) -> Any:
         return xp.sum(x * x) if xp.sum(x) > 0 else -xp.sum(x)
@@ -226,6 +255,23 @@ def test_methods_operators_and_numpy_functions() -> None:
         return np.sum(np.where(y > 1.1, y, -y)) + x.mean() - abs(x).max()
 
     assert gpuops.gradcheck(g, X)
+
+
+@pytest.mark.parametrize("like", [xp.zeros_like, np.zeros_like, np.ones_like, np.empty_like])
+def test_an_array_like_one_that_is_differentiated_can_be_filled(like: Any) -> None:
+    def g(x: Any) -> Any:
+        y = like(x)
+        y[1:] = x[:-1] ** 2
+        y[0] = 2.0
+        return xp.sum(y * x)
+
+    assert gpuops.gradcheck(g, X) and gpuops.gradgradcheck(g, X)
+    np.testing.assert_allclose(
+        grad(g)(X), [2 + 2 * X[0] * X[1], X[0] ** 2 + 2 * X[1] * X[2], X[1] ** 2]
+    )
+    rows = np.stack([X, X + 1])
+    np.testing.assert_allclose(vmap(grad(g))(rows), [grad(g)(row) for row in rows])
+    np.testing.assert_array_equal(grad(lambda x: xp.sum(like(x)[:0]))(X), [0, 0, 0])
 
 
 def test_writing_to_an_array_with_views_is_refused() -> None:

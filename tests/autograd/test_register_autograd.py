@@ -104,6 +104,24 @@ def test_low_level_operator_and_attributes(ns: str) -> None:
         np.testing.assert_array_equal(grad(lambda x: xp.sum(scale(x, 3.0)))(X), [3, 3, 3])
 
 
+# R1
+@pytest.mark.parametrize(
+    "name",
+    ["free", "kept", "saved", "operator", "_saved", "_time", "_operator", "_constants", "inputs"],
+)
+def test_any_attribute_may_be_set(ns: str, name: str) -> None:
+    def setup(ctx: Any, inputs: Any, output: Any) -> None:
+        keep_inputs(ctx, inputs, output)
+        setattr(ctx, name, "mine")
+
+    def backward(ctx: Any, g: Any) -> Any:
+        assert getattr(ctx, name) == "mine"
+        return square_backward(ctx, g)
+
+    square = make_square(ns, backward=backward, setup_context=setup)
+    np.testing.assert_array_equal(grad(total(square))(X), 2 * X)
+
+
 # R2
 def test_without_a_formula_forward_works_and_backward_says_what_to_register(ns: str) -> None:
     square = make_square(ns)
@@ -222,7 +240,7 @@ def test_keyword_only_arrays(ns: str) -> None:
     assert needs == [(True, True, False, [True, False])]
     np.testing.assert_array_equal(grad(lambda z: xp.sum(f(X, y=y, z=z, more=[X])))(X), [1, 1, 1])
     f.register_autograd(lambda ctx, g: g)
-    with pytest.raises(GradientError, match=r"expected 2, .*\(x, y\), got 1"):
+    with pytest.raises(GradientError, match=r"expected 4, .*\(x, y, z, more\), got 1"):
         grad(lambda y: xp.sum(f(X, y=y, more=[X])))(X)
 
 
@@ -785,6 +803,7 @@ def test_writing_a_result_where_its_gradient_would_be_lost(ns: str) -> None:
         grad(into_numpy)(X)
     assert isinstance(caught.value.__cause__, GradientError)
     assert "would lose its gradient" in str(caught.value.__cause__)
+    assert "elements of an array like it (gpuops.xp.zeros_like" in str(caught.value.__cause__)
     assert "gpuops.stop_gradient(x)" in str(caught.value.__cause__)
 
 

@@ -208,6 +208,75 @@ def test_unwritten_bytes_are_found_by_test_initialised():
         _check(lambda x: _launch(x, 1), check="test_initialised")
 
 
+# -- samples and operators that are on "cuda" only -------------------------------------------------
+
+
+def test_a_sample_may_be_on_a_device():  # V4
+    with alive(DOUBLE, "opcheck_cuda") as op, gpuops.register_kernel(op, "cuda", _launch):
+        with gpuops.cuda.simulator():
+            sample = gpuops.asarray(matrix()[0], device="cuda")
+            found = gpuops.opcheck(op, (sample,))
+            np.testing.assert_array_equal(sample.get(), matrix()[0])
+    assert set(found.values()) == {"SUCCESS"}
+
+
+@pytest.fixture
+def cuda_only():
+    with gpuops.Library("opcheck_cuda", "FRAGMENT") as library:
+
+        def make(kernel, schema="(Array x) -> Array", fake=like):
+            library.define(f"only{schema}")
+            library.impl("only", kernel, "cuda")
+            if fake is not None:
+                gpuops.register_fake("opcheck_cuda::only", fake, lib=library)
+            return gpuops.ops.opcheck_cuda.only
+
+        yield make
+
+
+def test_an_operator_may_have_a_cuda_kernel_only(cuda_only):
+    op = cuda_only(_launch)
+    found = gpuops.opcheck(op, matrix())
+    assert set(found.values()) == {"SUCCESS"}
+    assert "the 'cuda' one is called" in found.unchecked["test_schema"][0]
+    with pytest.raises(gpuops.GpuopsError, match="cpu"):  # it has none afterwards
+        op(matrix()[0])
+
+
+_made = [0]
+
+
+def _counts(x):
+    _made[0] += 1
+    return x + _made[0]
+
+
+def _shifts(x):
+    x += 1
+    return x * 1
+
+
+@pytest.mark.parametrize(
+    ("kernel", "check", "message"),
+    [
+        (_shifts, "test_schema", "Argument x is not defined as mutable but was mutated"),
+        (lambda x: x, "test_schema", "may not alias any argument"),
+        (_counts, "test_trace", "Absolute difference"),
+        (lambda x: _launch(x, 1), "test_devices", "never writes"),
+        (lambda x: x.sum(axis=0), "test_fake", "the shape of the output is"),
+    ],
+    ids=["mutation", "alias", "state", "unwritten", "fake"],
+)
+def test_faults_of_cuda_kernels_alone(cuda_only, kernel, check, message):
+    with pytest.raises(gpuops.GpuopsError, match=f"(?s)^{check} failed: .*{message}"):
+        gpuops.opcheck(cuda_only(kernel), matrix(), test_utils=check)
+
+
+def test_what_a_cuda_kernel_alone_writes(cuda_only):
+    op = cuda_only(_scale, "(Array(a!) x) -> ()", None)
+    assert set(gpuops.opcheck(op, matrix()).values()) == {"SUCCESS"}
+
+
 @pytest.mark.cuda
 def test_on_a_gpu(cuda_device):
     if cuda_device.simulated:

@@ -295,6 +295,17 @@ def test_a_large_sample_is_drawn_small():
         draws = list(pool.accepted())
     assert len(draws) > 50
     assert all(draw.values[0].size <= 1 << 14 for draw in draws)
+    assert sum(draw.values[0].size > 1 for draw in draws) > 30
+
+
+def test_a_large_sample_of_blocks_is_drawn_in_blocks():
+    def blocks(x):
+        if x.ndim != 1 or x.size % 64:
+            raise ValueError("x must be a vector of whole blocks of 64")
+        return x[...] if x.size == 64 else np.array(x, order="C")
+
+    animal = Animal("blocks", ONE, blocks, like, lambda: (np.ones(1 << 14),), "test_schema")
+    assert "Smallest case: odd::blocks(x=float64[64])\n" in _failure(animal)
 
 
 def test_refusals_are_no_failures():
@@ -335,6 +346,39 @@ def test_layouts_that_a_kernel_keeps_are_not_held_against_a_fake():
         gpuops.opcheck(op, matrix())
         with pytest.raises(gpuops.GpuopsError, match="the strides of the output"):
             gpuops.opcheck(op, (np.asfortranarray(matrix()[0]),), test_utils="test_fake")
+
+
+@pytest.mark.parametrize(
+    ("sample", "smallest"),
+    [
+        (np.array([1, "a", None], object), "(x=object[] 1)"),
+        (np.array(["2020-01-01", "NaT"], "M8[D]"), "(x=datetime64[D][] 2020-01-01)"),
+        (np.array([1, 2.5], ">f8"), "(x=>f8[] 0.0)"),
+        (np.array([1, 2.5], np.longdouble), f"(x={np.dtype(np.longdouble)}[] 0.0)"),
+    ],
+    ids=["objects", "dates", "big-endian", "long double"],
+)
+def test_odd_dtypes(sample, smallest):
+    kind = sample.dtype
+    right = Animal("right", ONE, lambda x: np.array(x, order="C"), like, lambda: (sample,))
+    wrong = _odd("wrong", lambda x: x.dtype == kind, smallest, sample=lambda: (sample,))
+    with alive(right, "odd") as op:
+        gpuops.opcheck(op, (sample,))
+    with alive(wrong, "odd") as op, pytest.raises(gpuops.GpuopsError) as caught:
+        gpuops.opcheck(op, (sample,), test_utils="test_schema")
+    assert caught.value.case == f"odd::wrong{smallest}"
+
+
+def test_failures_that_are_returned_have_case_and_script():
+    with alive(ODD[0], "odd") as op:
+        error = gpuops.opcheck(op, matrix(), raise_exception=False)["test_schema"]
+    assert error.case == "odd::size_7" + ODD[0].message
+    assert str(error).endswith(error.script)
+
+
+def test_a_seed_is_an_int():
+    with alive(ODD[0], "odd") as op, pytest.raises(gpuops.ArgumentError, match="seed must be an"):
+        gpuops.opcheck(op, matrix(), seed="one")
 
 
 # -- the caller's state ----------------------------------------------------------------------------

@@ -1,13 +1,10 @@
 """`opcheck` as it is called: names, tolerances, what it returns and what it leaves alone."""
 
-from xml.etree import ElementTree as ET
-
 import numpy as np
 import pytest
 from zoo import Animal, alive, like, matrix
 
 import gpuops
-from gpuops.cli import main
 from gpuops.opchecks import CHECKS, OpCheckError
 
 GOOD = Animal("good", "(Array x) -> Array", lambda x: np.array(x, order="C"), like, matrix)
@@ -88,25 +85,6 @@ def test_poisoned_memory_is_taken_back():
     assert (np.empty, np.empty_like) == before
 
 
-def _pack():
-    gpuops.load_packs()
-    return gpuops.operators("gpuops_kernels")
-
-
-def test_command(tmp_path, capsys):
-    report = tmp_path / "junit.xml"
-    assert main(["check", "gpuops_kernels", "--cases", "1", "--junit", str(report)]) == 0
-    assert "gpuops_kernels::softmax" in capsys.readouterr().out
-    suite = ET.parse(report).getroot()
-    assert suite.get("failures") == "0"
-    assert int(suite.get("tests")) == len(_pack()) * len(CHECKS)
-
-
-def test_command_of_an_unknown_pack(capsys):
-    assert main(["check", "no_such_pack"]) == 2
-    assert "no_such_pack" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("planted", [None, "another value", "another dtype"])
 def test_forward_of_a_formula_computes_what_the_operator_does(ns, planted):
     @gpuops.custom_op(f"{ns}::double", mutates_args=())
@@ -134,3 +112,28 @@ def test_forward_of_a_formula_computes_what_the_operator_does(ns, planted):
         return
     with pytest.raises(OpCheckError, match=r"output 0 is not what it is elsewhere"):
         gpuops.opcheck(double, matrix(), test_utils="test_autograd")
+
+
+# V4
+@pytest.mark.parametrize("name", ["softmax", "linear"])
+def test_samples_of_a_gpu_pass(simulated_cuda, name):
+    import gpuops_kernels
+
+    x = simulated_cuda.asarray(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4))
+    rest = {"softmax": (-1,), "linear": (x, None, None)}[name]
+    found = gpuops.opcheck(getattr(gpuops_kernels, name), (x, *rest))
+    assert set(found.values()) == {"SUCCESS"}
+
+
+def test_further_inputs_can_be_left_out(good):
+    seen = []
+
+    def kernel(x):
+        seen.append(x.shape)
+        return np.array(x, order="C")
+
+    with gpuops.register_kernel(good, "cpu", kernel):
+        gpuops.opcheck(good, matrix(), test_utils="test_schema", draws=False)
+        assert set(seen) == {(3, 4)}
+        gpuops.opcheck(good, matrix(), test_utils="test_schema")
+        assert len(set(seen)) > 10

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import gpuops
@@ -44,14 +46,58 @@ FAILING = "test_opcheck[made::wrong-test_fake]"
 OTHERS = "not (wrong and (test_trace or test_vmap or test_autograd))"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def imported() -> None:
-    """Everything that a run inside a test could import first, and forget: imported before it."""
+class Imports:
+    """What a run within a test imports of libraries: nothing, or it is there twice.
+
+    pytest forgets after the run what it has imported, and classes of SymPy, say, are not the same
+    any more where it is imported again.
+    """
+
+    libraries = ("cupy", "gpuops", "hypothesis", "mpmath", "numba", "numpy", "optree", "sympy")
+
+    def __init__(self) -> None:
+        self.before = set(sys.modules)
+        self.new: list[str] = []
+
+    def pytest_sessionfinish(self) -> None:
+        new = set(sys.modules) - self.before
+        self.new = sorted(name for name in new if name.partition(".")[0] in self.libraries)
+
+
+@pytest.fixture(scope="module")
+def warm() -> None:
+    """Let everything be imported that a run could import."""
     for module in pkgutil.walk_packages(gpuops.__path__, "gpuops."):
         if module.name not in ("gpuops.cli.__main__", "gpuops.ops"):
             importlib.import_module(module.name)
     importlib.import_module("hypothesis.strategies")
     gpuops.load_packs()
+
+    @gpuops.custom_op("plugin_warm::f", mutates_args=())
+    def f(x: gpuops.Array) -> gpuops.Array:
+        return np.array(x, order="C")
+
+    for shape in (lambda x: x.shape, lambda x: (7,)):
+        f.register_fake(lambda x, shape=shape: x.new_empty(shape(x)))
+        for sample in (np.ones((2, 2)), np.ones(3)):
+            gpuops.opcheck(f, (sample,), raise_exception=False)
+    f.undo()
+
+
+@pytest.fixture
+def pytester(
+    warm: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> pytest.Pytester:
+    inline_run = pytester.inline_run
+
+    def checked(*args: Any, plugins: Any = (), **options: Any) -> Any:
+        imports = Imports()
+        found = inline_run(*args, plugins=[*plugins, imports], **options)
+        assert imports.new == [], "import it in the fixture `warm`"
+        return found
+
+    monkeypatch.setattr(pytester, "inline_run", checked)
+    return pytester
 
 
 @pytest.fixture

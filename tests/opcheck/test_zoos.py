@@ -5,6 +5,7 @@ import pytest
 from zoo import alive
 from zoo_right import RIGHT
 from zoo_right_gradients import RIGHT_GRADIENTS
+from zoo_right_kernels import RIGHT_KERNELS
 from zoo_wrong import WRONG
 from zoo_wrong_gradients import WRONG_GRADIENTS
 from zoo_wrong_kernels import WRONG_KERNELS
@@ -12,7 +13,7 @@ from zoo_wrong_rules import WRONG_RULES
 
 import gpuops
 
-ALL_RIGHT = RIGHT + RIGHT_GRADIENTS
+ALL_RIGHT = RIGHT + RIGHT_GRADIENTS + RIGHT_KERNELS
 ALL_WRONG = WRONG + WRONG_GRADIENTS + WRONG_KERNELS + WRONG_RULES
 
 

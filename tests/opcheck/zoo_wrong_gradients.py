@@ -309,6 +309,29 @@ WRONG_GRADIENTS = [
         two,
         setup=_optional_setup,
     ),
+    _g(
+        "traced_only",
+        "traced gradient",
+        lambda ctx, g: (2 if ".trace" in type(g).__module__ else 3) * _x(ctx) ** 2 * g,
+    ),
+    _g(
+        "ignores_a_number",
+        "numerical",
+        lambda ctx, g: (g, None),
+        lambda x, s: _c(x * s),
+        lambda x, s: like(x),
+        "(Array x, float s) -> Array",
+        lambda: (*matrix(), 1.0),
+    ),
+    _g(
+        "ignores_a_keyword",
+        "numerical",
+        lambda ctx, g: 2.0 * g,
+        lambda x, *, s: _c(x * s),
+        lambda x, *, s: like(x),
+        "(Array x, *, float s=2.0) -> Array",
+        setup=lambda ctx, inputs, keyword_only_inputs, output: None,
+    ),
     # -- second gradients --------------------------------------------------------------------------
     _g(
         "second_without_x",

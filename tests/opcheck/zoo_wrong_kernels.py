@@ -264,6 +264,23 @@ def _writes_rows(x: Any) -> None:
         flat[...] = 1
 
 
+def _unlocks(x: Any) -> Any:
+    """Makes a read-only argument writeable for a while."""
+    out = _c(x)
+    if not x.flags.writeable and x.base is None:
+        x.flags.writeable = True
+        x[...] = 0
+        x.flags.writeable = False
+    return out
+
+
+def _strided_in_place(x: Any) -> Any:
+    out = _c(x)
+    if x.size and x.flags.writeable and not x.flags.c_contiguous:
+        x[...] = 0
+    return out
+
+
 # -- memory that nobody wrote ----------------------------------------------------------------------
 
 
@@ -444,6 +461,14 @@ WRONG_KERNELS = [
     _w("empty_divides", "layouts", "ZeroDivisionError", _mean),
     _w("no_axes_key", "layouts", "KeyError", _bad_scalar),
     _w("writes_rows", "layouts", "layout", _writes_rows, None, "(Array(a!) x) -> ()"),
+    _w("unlocks", "layouts", "was mutated", _unlocks),
+    _w("strided_in_place", "layouts", "was mutated", _strided_in_place),
+    _w(
+        "alias_of_fortran",
+        "layouts",
+        "may not alias any argument",
+        lambda x: x if x.flags.f_contiguous and not x.flags.c_contiguous else _c(x),
+    ),
     # -- unwritten ---------------------------------------------------------------------------------
     _w(
         "four_at_a_time", "initialised", "never writes", _rounded_down, sample=lambda: (np.ones(8),)

@@ -5,6 +5,8 @@ That a GPU accepts the capture, and is quicker for it, is for ``-m cuda`` (in te
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -14,7 +16,8 @@ import numpy as np
 import pytest
 
 import gpuops
-from gpuops import GraphError
+from gpuops import GraphError, cuda
+from gpuops.cuda import streams
 from gpuops.cuda.graphs import CapturedGraph, capture
 from gpuops.pytest_plugin import CudaDevice
 
@@ -114,6 +117,54 @@ def test_other_arguments_are_refused(made: Any) -> None:
     ]:
         with pytest.raises(GraphError, match=message):
             captured(*args)
+
+
+def test_what_is_written_to_is_copied_back(simulated_cuda: CudaDevice) -> None:
+    cupy = Capture()
+
+    def function(x: Any, out: Any) -> Any:
+        def kernel() -> None:
+            out[...] = out * 10 + x
+
+        cupy.work.append(kernel)
+        return []
+
+    x, out = (simulated_cuda.asarray(np.full(3, n, np.float32)) for n in (1, 2))
+    captured = CapturedGraph(function, (x, out), cupy, [1])
+    for expected in (21, 211):
+        captured(x, out)
+        assert out.get().tolist() == [expected] * 3 and x.get().tolist() == [1] * 3
+    with pytest.raises(GraphError, match="arguments 1 and 0 of the CUDA graph share memory"):
+        captured(out, out)
+    both = simulated_cuda.asarray(np.zeros(5, np.float32))
+    with pytest.raises(GraphError, match="share memory"):
+        captured(both[:3], both[2:])
+    with pytest.raises(GraphError, match="arguments 0 and 1 of the CUDA graph share memory"):
+        CapturedGraph(function, (x, x), cupy, [0])
+    # Who writes to nothing may be given one array twice.
+    CapturedGraph(function, (x, x), cupy)(x, x)
+
+
+def test_arrays_are_kept_to_the_end_of_the_capture(
+    simulated_cuda: CudaDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_kept", {})
+    stream, found = cuda.Stream(), []
+
+    def function(x: Any) -> Any:
+        y = x.copy()
+        found.append(weakref.ref(y))
+        cuda.record_stream(y, stream)
+        del y
+        gc.collect()
+        assert found[0]() is not None and streams.kept_arrays() == 0, "no event was recorded"
+        return x
+
+    CapturedGraph(function, (simulated_cuda.asarray(np.ones(3)),), Capture())
+    gc.collect()
+    assert found[0]() is None
+    cuda.record_stream(simulated_cuda.asarray(np.ones(3)), stream)
+    assert streams.kept_arrays() == 1
 
 
 def test_a_failed_capture_is_ended(simulated_cuda: CudaDevice) -> None:

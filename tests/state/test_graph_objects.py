@@ -283,6 +283,34 @@ def test_what_was_read_of_a_member_is_checked_too(ns: str, where: str) -> None:
             graph(Tree(1, None), X)
 
 
+# Y7
+def test_other_nested_objects_with_the_same_guarded_values_will_do(ns: str) -> None:
+    class Part(OpaqueBase):
+        def __init__(self, size: int) -> None:
+            self.size = size
+            self.calls = 0
+
+    class Whole(OpaqueBase):
+        def __init__(self, *parts: Part) -> None:
+            self.parts = {"all": list(parts)}
+
+    register_opaque_type(Part, f"{ns}.Part", typ="reference", guard_fn=lambda part: [part.size])
+    register_opaque_type(
+        Whole, f"{ns}.Whole", typ="reference", guard_fn=lambda whole: [whole.parts]
+    )
+    with gpuops.Library(ns, "DEF") as lib:
+        lib.define(f"use({ns}.Whole w, Array x) -> Array")
+        lib.impl("use", lambda w, x: x + sum(part.size for part in w.parts["all"]))
+        lib.register_fake("use", lambda w, x: x.new_empty(x.shape))
+        graph = trace(gpuops.ops.__getattr__(ns).use, "fake")(Whole(Part(1), Part(2)), X)
+        right = Whole(Part(1), Part(2))
+        right.parts["all"][0].calls = 5
+        assert graph(right, X).tolist() == [3, 4, 5]
+        for wrong in (Whole(Part(2), Part(1)), Whole(Part(1)), Whole(Part(1), Part(2), Part(3))):
+            with pytest.raises(GraphError, match="input 'w' is guarded"):
+                graph(wrong, X)
+
+
 # Y6
 def test_members_are_traced_and_nested_objects_are_found_in_the_argument() -> None:
     def function(c, x):  # type: ignore[no-untyped-def]

@@ -213,8 +213,7 @@ class _Point(namedtuple("_Point", "x y")):
     __slots__ = ()
 
 
-# Y11. gpuops has no registry of containers that user classes could be added to, so an opaque class
-# cannot become one later.
+# Y11
 @pytest.mark.parametrize(
     "cls",
     [
@@ -227,6 +226,24 @@ class _Point(namedtuple("_Point", "x y")):
 def test_classes_that_are_known_already_are_refused(cls: type, typ: Any) -> None:
     with pytest.raises(gpuops.OpaqueTypeError, match="cannot be an opaque type|takes a class"):
         register_opaque_type(cls, typ=typ)
+
+
+# Y11
+def test_classes_that_are_pytrees_are_refused() -> None:
+    optree = pytest.importorskip("optree", reason="gradients and batches need optree")
+
+    class Pair(OpaqueBase): ...
+
+    everywhere = vars(optree.registry)["__GLOBAL_NAMESPACE"]
+    optree.register_pytree_node(
+        Pair, lambda pair: ((), None, None), lambda data, children: Pair(), namespace=everywhere
+    )
+    try:
+        with pytest.raises(gpuops.OpaqueTypeError, match="Pair cannot be .* a pytree node"):
+            register_opaque_type(Pair, typ="reference")
+    finally:
+        optree.unregister_pytree_node(Pair, namespace=everywhere)
+    register_opaque_type(Pair, typ="reference")
 
 
 @pytest.mark.parametrize("cls", [None, 3, "Queue", Queue(), list[int]])
@@ -454,7 +471,17 @@ def test_guard_values_go_into_nested_objects() -> None:
     assert guard_values(outer) != before
     a.size = 1
     assert guard_values(outer) == before
-    outer.inner.reverse()
+    # Another object with the same values is as good, one that counts as itself is not.
+    outer.inner = [Inner(1), b]
+    assert guard_values(outer) == before
+    outer.inner = [b, b]
+    assert guard_values(outer) == before
+    outer.inner = [b]
+    assert guard_values(outer) != before
+    queues = [Queue(), Queue()]
+    outer.inner = [queues[0]]
+    before = guard_values(outer)
+    outer.inner = [queues[1]]
     assert guard_values(outer) != before
     assert guard_values(Queue()) == () == guard_values(3)
 
@@ -466,7 +493,9 @@ def test_guards_of_objects_that_refer_to_each_other_end() -> None:
     register_opaque_type(Node, typ="reference", guard_fn=lambda node: [node.other])
     a, b = Node(), Node()
     a.other, b.other = b, a
-    assert guard_values(a) == guard_values(a) != guard_values(b)
+    assert guard_values(a) == guard_values(a) == guard_values(b)
+    b.other = None
+    assert guard_values(a) != guard_values(b)
 
 
 def test_a_guard_that_gives_no_list_is_named() -> None:

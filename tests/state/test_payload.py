@@ -66,6 +66,15 @@ def test_equality_is_that_of_the_payloads(left: Any, right: Any) -> None:
     assert make_opaque(left) == make_opaque(copy.deepcopy(left))
 
 
+def test_payloads_with_arrays_are_compared_too() -> None:
+    x = np.arange(3.0)
+    assert make_opaque(x) == make_opaque(x.copy()) and make_opaque(x) == make_opaque(x)
+    assert make_opaque({"a": [x]}) == make_opaque({"a": [x.copy()]})
+    for other in (x + 1, x[:2], x.astype("float32")):
+        assert make_opaque([x]) != make_opaque([other])
+    assert make_opaque(x) != make_opaque(None)
+
+
 def test_other_objects_are_never_equal_and_there_is_no_hash() -> None:
     assert make_opaque(1) != 1
     not_a_number = make_opaque(float("nan"))

@@ -181,6 +181,33 @@ def test_a_method_that_gives_something_else_each_time() -> None:
         graph(used, X)
 
 
+def test_whether_two_arguments_are_one_object() -> None:
+    def function(s: Any, t: Any, x: Any) -> Any:
+        return ops().take(s, x, 1 if s == t else 2)
+
+    one = Store()
+    same, different = (trace(function, "fake")(one, other, X) for other in (one, Store()))
+    for graph, number in ((same, 1), (saved(same), 1), (different, 2), (saved(different), 2)):
+        right, wrong = (one, one), (one, Store())
+        if number == 2:
+            right, wrong = wrong, right
+        np.testing.assert_array_equal(graph(*right, X), X + number)
+        with pytest.raises(GraphError, match=r"had is\(.*\) = (True|False) .* now it is"):
+            graph(*wrong, X)
+
+
+def test_a_class_that_compares_its_data_is_not_compared() -> None:
+    lib_ops = gpuops.ops.test_reads
+
+    def function(p: Any, q: Any, s: Any, x: Any) -> Any:
+        return lib_ops.take(s, x, 1 if p == q else 2)
+
+    first, second = gpuops.make_opaque([1]), gpuops.make_opaque([1])
+    with pytest.raises(AttributeError, match="Tried to call __getattr__ with attr '__eq__'"):
+        trace(function, "fake")(first, second, Store(), X)
+    assert trace(function, "fake")(first, first, Store(), X)(first, first, Store(), X)[0] == 1
+
+
 # -- values that change in place -------------------------------------------------------------------
 
 
@@ -281,6 +308,7 @@ def test_what_is_compared_is_in_the_replay_and_not_in_the_text() -> None:
         ("place", "grow"),
     ]
     assert "place" not in graph.code
+    assert saved(graph).to_text() == graph.to_text()
 
 
 def test_a_graph_from_a_text_calls_declared_members_only() -> None:

@@ -17,6 +17,7 @@ from gpuops.cuda import Event, OrderError, Stream, StreamError, current_stream, 
 from gpuops.cuda import streams as streams_module
 from gpuops.cuda.streams import kept_arrays
 from gpuops.pytest_plugin import CudaDevice
+from gpuops.transforms.trace.writes import written_inputs
 
 _ADD = cuda.Kernel(
     """
@@ -455,6 +456,65 @@ def test_calls_say_which_stream_they_are_on(x: Any) -> None:
     assert [line.endswith("; on first") for line in lines if "into(" in line] == [True]
 
 
+# AA5
+@pytest.mark.parametrize("how", ["wait", "synchronize_event", "synchronize"])
+@pytest.mark.parametrize("where", ["external", "argument", "made"])
+def test_what_is_used_after_a_wait_is_used_after_it_in_the_graph(
+    x: Any, how: str, where: str
+) -> None:
+    def function(x, stream, event=None):  # type: ignore[no-untyped-def]
+        event = Event() if where == "made" else event
+        stream.wait_stream(current_stream())
+        with stream:
+            y = ops.inc(x)
+            stream.record(event)
+        if how == "wait":
+            current_stream().wait(event)
+        elif how == "synchronize":
+            stream.synchronize()
+        else:
+            event.synchronize()
+        return ops.inc(y)
+
+    def traced():  # type: ignore[no-untyped-def]
+        stream, event = Stream(), Event()
+        if where == "external":
+            graph = trace(lambda x: function(x, stream, event), "fake")(x)
+            return graph, (x,), (stream, event)
+        graph = trace(lambda x, s, e: function(x, s, e), "fake")(x, Stream(), Event())
+        return graph, (x, stream, event), ()
+
+    graph, args, _kept = traced()
+    names = _targets(graph)
+    assert names[-2:] == [how, "inc"] and names.index("record") < names.index(how)
+    assert graph(*args).get().tolist() == [2] * 4
+    graph, args, _kept = traced()
+    # The last wait is for what the graph did; without it nothing orders the two.
+    graph.nodes.remove(next(node for node in graph.nodes if node.operator.name == how))
+    graph._function = None
+    with pytest.raises(OrderError):
+        graph(*args)
+
+
+# AA10
+def test_a_copy_and_a_synchronize_give_the_host_the_data(x: Any) -> None:
+    stream, event = Stream(), Event()
+
+    def function(x):  # type: ignore[no-untyped-def]
+        stream.wait_stream(current_stream())
+        with stream:
+            y = ops.inc(x)
+            record_stream(x, stream)
+            stream.record(event)
+        event.synchronize()
+        return y
+
+    graph = trace(function, "fake")(x)
+    for run in (function, graph):
+        assert run(x).get().tolist() == [1] * 4
+        assert event.done and kept_arrays() == 0
+
+
 # AA6
 def test_waiting_keeps_no_array_alive(x: Any) -> None:
     seen: list[weakref.ref[Any]] = []
@@ -484,23 +544,116 @@ def test_waiting_keeps_no_array_alive(x: Any) -> None:
     assert alive == [False, False]
 
 
-# AA7: writing to an input is a call like any other here, which a graph does where the function did
-# it and not at the end; so an event that is recorded after it comes after it.
-def test_an_event_after_a_write_to_an_input_comes_after_it(x: Any) -> None:
+# AA7. Elsewhere an event that is recorded after a write to an input is an error, as the write is
+# moved to the end of the graph there. Here it stays where it is, in order, also through views, and
+# so the stronger thing holds: whoever waits for the event sees what was written. Only in a CUDA
+# graph, whose inputs are buffers, would it be lost, and there it is an error.
+@pytest.mark.parametrize("how", ["whole", "view", "view of a view", "reshaped"])
+@pytest.mark.parametrize("mode", ["real", "fake", "symbolic"])
+def test_an_event_after_a_write_to_an_input_comes_after_it(x: Any, how: str, mode: str) -> None:
     stream, event = Stream(), Event()
 
     def function(x, out):  # type: ignore[no-untyped-def]
         with stream:
-            ops.into(x, out[:4])
+            ops.into(x, _part(out, how))
             stream.record(event)
         current_stream().wait(event)
         return ops.inc(out)
 
-    out = gpuops.asarray(np.zeros(8, np.float32), device="cuda")
-    graph = trace(function, "fake")(x, out)
+    def zeros():  # type: ignore[no-untyped-def]
+        return gpuops.asarray(np.zeros(4 if how == "whole" else 8, np.float32), device="cuda")
+
+    graph = trace(function, mode)(x, zeros())
     names = _targets(graph)
     assert names.index("into") < names.index("record") < names.index("wait") < names.index("inc")
-    assert graph(x, out).get().tolist() == [2] * 4 + [1] * 4
+    out = zeros()
+    found = graph(x, out).get().tolist()
+    assert found == [2] * 4 + [1] * (len(out) - 4)
+    assert out.get().tolist()[:4] == [1] * 4, "it is the caller's array that is written to"
+    # The tester: without the wait the checker finds that nothing orders the two.
+    graph.nodes.remove(next(node for node in graph.nodes if node.operator.name == "wait"))
+    graph._function = None
+    with pytest.raises(OrderError, match="was written by kernel add_one"):
+        graph(x, zeros())
+
+
+def _part(out: Any, how: str) -> Any:
+    return {
+        "whole": lambda: out,
+        "view": lambda: out[:4],
+        "view of a view": lambda: out[:6][:4],
+        "reshaped": lambda: out.reshape(2, 4)[0],
+    }[how]()
+
+
+# AA7
+@pytest.mark.parametrize("how", ["whole", "view", "view of a view", "reshaped"])
+@pytest.mark.parametrize("region", [True, False])
+def test_in_a_cuda_graph_it_is_an_error_with_both_lines(x: Any, how: str, region: bool) -> None:
+    stream, event = Stream(), Event()
+
+    def function(x, out):  # type: ignore[no-untyped-def]
+        if region:
+            stream.__enter__()
+        ops.into(x, _part(out, how))  # the write
+        current_stream().record(event)  # the record
+        if region:
+            stream.__exit__()
+        return x
+
+    out = gpuops.asarray(np.zeros(4 if how == "whole" else 8, np.float32), device="cuda")
+    graph = trace(function, "fake")(x, out)
+    with pytest.raises(GraphError) as caught:
+        graph.cuda_graph(x, out)
+    text = str(caught.value)
+    assert text.startswith("the event 'event' is recorded at ")
+    assert "wrote to the input 'out' at" in text
+    assert "# the write`" in text and "# the record`" in text and text.count(__file__) == 2
+
+
+def _before(x: Any, out: Any, stream: Any, event: Any) -> None:
+    stream.record(event)
+    with stream:
+        ops.into(x, out)
+
+
+def _on_another(x: Any, out: Any, stream: Any, event: Any) -> None:
+    with stream:
+        ops.into(x, out)
+    current_stream().record(event)
+
+
+def _what_it_made(x: Any, out: Any, stream: Any, event: Any) -> None:
+    with stream:
+        ops.into(x, ops.inc(out))
+        stream.record(event)
+
+
+def _an_event_of_its_own(x: Any, out: Any, stream: Any, event: Any) -> None:
+    with stream:
+        ops.into(x, out)
+        stream.record(made := Event())
+    current_stream().wait(made)
+
+
+# AA7
+@pytest.mark.parametrize("body", [_before, _on_another, _what_it_made, _an_event_of_its_own])
+def test_other_events_in_a_cuda_graph_are_fine(x: Any, body: Any) -> None:
+    from gpuops.cuda.available import why_unavailable
+
+    if why_unavailable() is None:
+        pytest.skip("there is a GPU here, which simulated arrays are not on")
+    stream, event = Stream(), Event()
+    out = gpuops.asarray(np.zeros(4, np.float32), device="cuda")
+
+    def function(x, out):  # type: ignore[no-untyped-def]
+        body(x, out, stream, event)
+        return x
+
+    graph = trace(function, "fake")(x, out)
+    with pytest.raises(gpuops.DeviceError, match="there is none"):
+        graph.cuda_graph(x, out)
+    assert written_inputs(graph) == ([] if body is _what_it_made else [1])
 
 
 def test_an_error_in_a_region_leaves_it(x: Any) -> None:

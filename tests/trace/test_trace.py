@@ -619,3 +619,14 @@ def test_arrays_without_text_are_not_saved(ops: Ops) -> None:
     graph = trace(lambda x: ops.mul(x, constant))(X.astype(object))
     with pytest.raises(GraphError, match="the constant 'constant' cannot be saved as text"):
         graph.to_text()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_call_whose_arrays_are_all_from_elsewhere_is_recorded(
+    ops: Ops, ns: str, mode: str
+) -> None:
+    constant = np.arange(3.0)
+    graph = trace(lambda x: gpuops.xp.add(x, gpuops.xp.sum(constant)), mode)(np.ones(3))
+    assert [node.target for node in graph.nodes] == ["xp::sum", "xp::add"]
+    constant += 1
+    np.testing.assert_array_equal(graph(np.ones(3)), np.full(3, 7.0))

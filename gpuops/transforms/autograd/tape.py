@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from gpuops import versions
+from gpuops import checks, versions
 from gpuops.convert import wrapper_types
 from gpuops.devices import array_kind
 from gpuops.entries import Entry
@@ -22,6 +22,7 @@ from gpuops.transforms.autograd.formula import FormulaNode, apply_formula, run_f
 from gpuops.transforms.autograd.nodes import Constant, Edge, Leaf, Meta, Missing, Node, Pulled
 from gpuops.transforms.autograd.rules import Rules, compile_rules
 from gpuops.transforms.autograd.streaming import note_stream
+from gpuops.transforms.autograd.writes import Checksums
 from gpuops.transforms.levels import begin, register_nested
 from gpuops.transforms.providers import find_rule
 
@@ -58,6 +59,7 @@ class _Plan:
 
     Attributes:
         call: the operator's.
+        rules: the operator's, as they are now; see `Registry.rule_table`.
         arrays: the positions of the plain (or optional) array parameters.
         lists: the positions of lists of arrays.
         keywords: the names of the keyword-only array parameters, and whether they are lists.
@@ -79,6 +81,7 @@ class _Plan:
         schema = operator.schema
         positional = schema.positional
         self.call = operator.call
+        self.rules = registry.rule_table(operator)
         self.arrays = [
             i for i, p in enumerate(positional) if p.type.is_array and not p.type.is_list
         ]
@@ -106,12 +109,14 @@ class Tape:
     Attributes:
         depth: see `gpuops.transforms.levels`.
         active: whether the differentiated function still runs.
+        sums: in debug mode, of the arrays of all calls.
         streams: the streams that its calls with arrays of a GPU were on, None for the default one.
     """
 
     def __init__(self) -> None:
         self.depth = begin()
         self.active = True
+        self.sums = Checksums() if checks.enabled.get() else None
         self.streams: set[Any] = set()
         # Saved arrays are compared with the times of writes, as long as the graph may be used.
         self._watcher = versions.Watcher()
@@ -143,15 +148,20 @@ class Tape:
             return self._constant(plan, operator, args, kwargs, values, passed)
         if plan.mutated:
             return self._write(plan, operator, args, kwargs, values, passed, edges)
-        entry = registry.rule(operator, AUTOGRAD)
+        stack = plan.rules.get(AUTOGRAD)
+        entry: Entry | None = None
         formula: Formula | None = None
-        if entry is not None and type(entry.value) is Formula:
-            formula = entry.value
+        if stack:
+            entry = stack[-1]
+            if type(entry.value) is Formula:
+                formula = entry.value
         residuals = None
         if formula is not None and formula.forward is not None:
             out, residuals = run_forward(operator, formula, values, passed)
         else:
             out = plan.call(*values, **passed) if passed else plan.call(*values)
+        if self.sums is not None:
+            self.sums.look(values, list(passed.values()), out)
         if plan.one:
             if out.dtype.kind not in "fc":
                 return out
@@ -168,7 +178,7 @@ class Tape:
                 note_stream(self.streams, node, out)
             if type(node) is FormulaNode:
                 node.outputs = node.metas
-                if node.ctx is not None and node.ctx._constants:
+                if node.ctx is not None and node.ctx._gpuops_constants:
                     _check_constants(operator, node, [out])
                     return out
             # As `DiffArray(out, self, node)` does, in half the time.
@@ -295,7 +305,7 @@ class Tape:
             if any(type(value) is list for value in returned):
                 node.lengths = tuple(len(v) if type(v) is list else None for v in returned)
             assert node.ctx is not None
-            constants = node.ctx._constants
+            constants = node.ctx._gpuops_constants
             _check_constants(operator, node, flat)
         metas: list[Meta | None] = []
         wrapped: list[Any] = []
@@ -374,8 +384,9 @@ class Tape:
                     raise GradientError(
                         f"{operator.qualname}: writes what depends on an array that is being "
                         f"differentiated to one that is not ({describe(item)}), where its gradient "
-                        "would be lost. Build the result from the parts (gpuops.xp.stack, concat), "
-                        f"or write in a block of gpuops.no_grad(). Declared as "
+                        "would be lost. Write to an array like one that is being differentiated "
+                        "(gpuops.xp.zeros_like), build the result from the parts (stack, concat), "
+                        "or write in a block of gpuops.no_grad(). Declared as "
                         f"{operator.declaration}"
                     )
         out = operator.call(*values, **passed)
@@ -438,7 +449,7 @@ def _meta(value: Any) -> Meta:
 
 def _check_constants(operator: Operator, node: FormulaNode, outputs: list[Any]) -> None:
     assert node.ctx is not None
-    for constant in node.ctx._constants:
+    for constant in node.ctx._gpuops_constants:
         if not any(constant is output for output in outputs):
             raise GradientError(
                 f"{operator.qualname}: mark_non_differentiable takes outputs of the call (what "

@@ -11,7 +11,9 @@ from itertools import count
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
+from gpuops.effects import BY_INDEX
 from gpuops.errors import GraphError, describe
+from gpuops.registry import registry
 from gpuops.symbols import Condition, ShapeEnv, is_symbolic
 from gpuops.symbols.env import line_text
 from gpuops.transforms.trace import text
@@ -29,6 +31,7 @@ from gpuops.transforms.trace.reads import Read, place
 from gpuops.transforms.trace.regions import enters_streams
 from gpuops.transforms.trace.source import Writer
 from gpuops.transforms.trace.structure import leaves, map_leaves
+from gpuops.transforms.trace.writes import check_records, written_inputs
 
 if TYPE_CHECKING:
     from gpuops.cuda.graphs import CapturedGraph
@@ -104,6 +107,7 @@ class Graph:
         for index, made in enumerate(self.created, len(self.externals)):
             made.index = index
         self.closed_values = list(closed_values)
+        self._check_indices()
         self.reads = self._place(reads, nodes, sources)
         self._enters_streams = enters_streams(self)
         self._has_surroundings = bool(
@@ -125,12 +129,35 @@ class Graph:
         values = [[node.args, node.kwargs] for node in self.nodes]
         return refs([self.outputs, values])
 
+    def _check_indices(self) -> None:
+        """Refuse indices in a table that is not there while the graph runs.
+
+        Raises:
+            GraphError: it names the call and the objects that take the table's place.
+        """
+        own: list[External | Created] = [*self.externals, *self.created]
+        node = next((n for n in self.nodes if registry.rule(n.operator, BY_INDEX)), None)
+        if own and node is not None:
+            names = ", ".join(made.name for made in own)
+            raise GraphError(
+                f"{node.target}, called at {node.location}, takes indices of the table of external "
+                f"objects, in whose place are the graph's own while it runs ({names}). Call the "
+                "methods of the objects, or make all objects arguments of the traced function"
+            )
+
     def _place(
         self, reads: Sequence[Read], nodes: list[Node], sources: dict[Any, SizeSource]
     ) -> list[Read]:
         """The reads that are compared on the way; the others go to what their object has to be."""
         later = []
-        for read in place(reads, nodes, self.nodes, self.externals, sources):
+        for read in place(
+            reads,
+            nodes,
+            self.nodes,
+            self.externals,
+            sources,
+            kernels_ran=self.tracing_mode == "real",
+        ):
             known = read.owner.expected.reads
             if read.is_plain and read.path not in known:
                 known[read.path] = read.value
@@ -169,8 +196,14 @@ class Graph:
             return function(*args)
         for closed in self.closed_values:
             closed.check()
-        with in_table(self.externals, self.created), self._leaving_streams():
+        with self._own_table(), self._leaving_streams():
             return function(*args)
+
+    def _own_table(self) -> AbstractContextManager[None]:
+        """A context in which the graph's objects are the table, if it has any."""
+        if self.externals or self.created:
+            return in_table(self.externals, self.created)
+        return nullcontext()
 
     def _leaving_streams(self) -> AbstractContextManager[None]:
         """A context in which streams that an error keeps from being left are left."""
@@ -184,8 +217,8 @@ class Graph:
         """Capture a replay into a CUDA graph: one launch for all the kernels.
 
         Args:
-            args: the graph's arguments. Arrays are copied into buffers, as at each launch;
-                anything else is fixed.
+            args: the graph's arguments. Arrays are copied into buffers, as at each launch, and
+                back behind it where the graph writes to them; anything else is fixed.
 
         Returns:
             A function of the same arguments; see `gpuops.cuda.graphs.CapturedGraph`.
@@ -193,11 +226,13 @@ class Graph:
         Raises:
             DeviceError: there is no GPU here.
             ArgumentError: no argument is an array of the GPU.
-            GraphError: the graph does not hold for the arguments.
+            GraphError: the graph does not hold for the arguments; or an event that others can wait
+                for is recorded after a write to an input, which they would not see.
         """
         from gpuops.cuda.graphs import capture  # a host without a GPU has no use for it
 
-        return capture(self, args)
+        check_records(self)
+        return capture(self, args, written_inputs(self))
 
     def _check_arguments(self, args: tuple[Any, ...]) -> None:
         """Check the structure of arguments, and those that are fixed in the graph."""

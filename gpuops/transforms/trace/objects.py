@@ -249,7 +249,9 @@ class Objects:
         # id of a fake or of a real object -> it, and what it is in the graph.
         self._owners: dict[int, tuple[Any, Any]] = {}
         # The stream that was the current one before the function began; None for the default one.
-        self._outer = streams.outer_stream() if (streams := _streams()) else None
+        streams = _streams()
+        self._outer = None if streams is None else streams.outer_stream()
+        self._entered = 0 if streams is None else streams.entered_streams()
         self._sourced: dict[int, Any] = {}
 
     def add_input(self, name: str, path: Path, value: Any) -> FakeOpaque:
@@ -261,6 +263,12 @@ class Objects:
         # A stream that is entered comes back as itself, from `current_stream`.
         self._owners.setdefault(id(real_of(value)), (real_of(value), made))
         return fake
+
+    def leave_streams(self) -> None:
+        """Leave the streams that the traced function entered and did not leave."""
+        streams = _streams()
+        if streams is not None:
+            streams.leave_streams(self._entered)
 
     def add_created(self, value: Any, construct: Callable[[], Any]) -> None:
         """Note that the traced function has just made an object, which the graph can make too."""

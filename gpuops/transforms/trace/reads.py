@@ -2,24 +2,29 @@
 
 Members declared as ``USE_REAL`` give values that become constants of the graph. What a method gave
 is compared too, by calling it again with the same arguments. A value is compared where it was read:
-at the beginning, or, if calls before it may have changed the object, right after these.
+at the beginning, or, if calls before it may have changed the object, right after these (if tracing
+ran no kernels, at the beginning too).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any
 
 from gpuops.opaque import MemberType, opaque_info
+from gpuops.opaque_fakes import IDENTITY
 from gpuops.snapshots import ABSENT, is_unchanged
 from gpuops.symbols import is_symbolic
 from gpuops.transforms.trace.nodes import Node, Ref, SizeSource, refs
 from gpuops.transforms.trace.objects import External, Member, ObjectInput, fail_read
 from gpuops.transforms.trace.structure import leaves
 
-__all__ = ["Read", "place", "symbols_of"]
+__all__ = ["PLACED", "Read", "place", "symbols_of"]
+
+
+PLACED = -1
 
 
 @dataclass(eq=False, slots=True)
@@ -32,7 +37,7 @@ class Read:
         value: what there was; its sizes may be symbolic.
         args: for a method its positional arguments, in which objects are `Ref`s; else None.
         kwargs: its arguments by name.
-        position: how many calls had been recorded by then.
+        position: how many calls had been recorded by then; `PLACED` where `after` is known.
         after: the call that it is compared after; None for the beginning.
     """
 
@@ -72,6 +77,8 @@ class Read:
         around, _, name = self.path.rpartition(".")
         try:
             holder = attrgetter(around)(value) if around else value
+            if name == IDENTITY:
+                return holder is args[0]
             info = opaque_info(type(holder))
             # A graph that was read from a text must not call whatever that names.
             if info is None or info.members.get(name) is not MemberType.USE_REAL:
@@ -108,6 +115,8 @@ def place(
     kept: Sequence[Node],
     externals: Sequence[External],
     sources: dict[Any, SizeSource],
+    *,
+    kernels_ran: bool,
 ) -> list[Read]:
     """Say of each read after which call it is to be compared; reads that say the same go.
 
@@ -117,11 +126,17 @@ def place(
         kept: those that are in the graph.
         externals: the objects of the graph that were not given to it.
         sources: where the symbols of sizes are told.
+        kernels_ran: whether the kernels did when the calls were recorded. If not, nothing had
+            changed, and what was read behind a call was there at the beginning too: where it is
+            another value then, the graph can refuse before it has done anything.
     """
     number = {id(node): index for index, node in enumerate(nodes)}
     there = {id(owner) for owner in externals}
     placed: list[Read] = []
     for read in reads:
+        if read.position == PLACED:
+            placed.append(read)
+            continue
         # Of an object that no call of the graph takes any more, nothing depends on what was read.
         if isinstance(read.owner, External) and id(read.owner) not in there:
             continue
@@ -132,8 +147,10 @@ def place(
             before = number[id(node)] < read.position
             if (before and _may_change_objects(node)) or id(node) in tellers:
                 read.after = node
-        if not any(_says_the_same(read, other) for other in placed):
-            placed.append(read)
+        both = [read]
+        if not kernels_ran and read.after is not None and not tellers:
+            both.insert(0, replace(read, after=None))
+        placed += [r for r in both if not any(_says_the_same(r, other) for other in placed)]
     return placed
 
 

@@ -19,7 +19,7 @@ _ENTER, _EXIT = "streams::enter", "streams::exit"
 
 def enters_streams(graph: Graph) -> bool:
     """Whether a graph makes other streams than its caller's the current one."""
-    return any(node.target == _ENTER for node in graph.nodes)
+    return any(node.target in (_ENTER, "streams::fork", "streams::join") for node in graph.nodes)
 
 
 def stream_of(graph: Graph) -> dict[int, str]:

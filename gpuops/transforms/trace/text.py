@@ -18,7 +18,7 @@ from gpuops.symbols.algebra import parse
 from gpuops.symbols.algebra import text as expr_text
 from gpuops.transforms.trace.nodes import ArrayMeta, Constant, Input, Node, Ref, SizeSource
 from gpuops.transforms.trace.objects import Expected, Member, ObjectInput
-from gpuops.transforms.trace.reads import Read
+from gpuops.transforms.trace.reads import PLACED, Read
 from gpuops.transforms.trace.values import from_fields, is_value, to_fields
 
 if TYPE_CHECKING:
@@ -342,7 +342,7 @@ class _Reader:
             raise GraphError(f"{read['object']!r} is no opaque object of the graph")
         args = None if read["args"] is None else tuple(self.decode(read["args"]))
         made = Read(owner, read["path"], self.decode(read["value"]), args)
-        made.kwargs = self.decode(read["kwargs"])
+        made.kwargs, made.position = self.decode(read["kwargs"]), PLACED
         made.after = None if after is None else cast(Node, self.owners[after])
         return made
 

@@ -160,6 +160,7 @@ class Tracer:
             outputs = map_leaves(lambda path, leaf: self._output(leaf), out)
         finally:
             self.active = False
+            self.objects.leave_streams()
         return Graph(
             parameters=parameters,
             arguments=[map_leaves(lambda path, leaf: self._argument(leaf), arg) for arg in wrapped],

@@ -10,7 +10,9 @@ from gpuops.xp.gradients._rules import gradients
 __all__: list[str] = []
 
 for _name in ("empty_like", "zeros_like", "ones_like", "full_like"):
-    gradients(_name, x=None)
+    # No gradient goes through them. A rule there is all the same: so they are arrays that belong to
+    # the differentiation, and what is written to them keeps its gradient.
+    gradients(_name, x=lambda g: None)
 
 # Gradients are cast to the dtype of what they are the gradient of.
 gradients("astype", x=lambda g: g)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 import gpuops
 from gpuops import Array, custom_op
-from gpuops_kernels._batching import each, element, front, wide
+from gpuops_kernels._batching import each, element, front, wide, with_batch
 from gpuops_kernels._random import WORDS, blocks_for, check_dtype, words_of
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "check",
     "check_input",
     "dropout_apply",
+    "in_blocks",
     "masked",
+    "out_of_blocks",
     "scale_of",
     "threshold_of",
 ]
@@ -122,6 +125,13 @@ def _fake(x: Any, p: float, key: Any, offset: Any) -> Any:
 def batched(info: Any, in_dims: Any, x: Any, p: float, key: Any, offset: Any) -> Any:
     """The same mask for all elements where they have the same numbers, as one by one."""
     xp = gpuops.xp
+    if in_dims[2] is None and in_dims[3] is not None and type(offset) is np.ndarray:
+        numbers = np.moveaxis(offset, in_dims[3], 0).reshape(-1)
+        rows = with_batch(x, in_dims[0], info.batch_size)
+        if _follow_each_other(numbers, rows):
+            check(element(rows, 0), p, key, numbers[:1])
+            whole = dropout_apply(in_blocks(rows), p, key, numbers[:1].copy())
+            return out_of_blocks(whole, rows.shape), 0
     if in_dims[2] is not None or in_dims[3] is not None:
         found = each(dropout_apply, info, in_dims, x, p, key, offset)
         one = element(x, in_dims[0])
@@ -133,6 +143,30 @@ def batched(info: Any, in_dims: Any, x: Any, p: float, key: Any, offset: Any) ->
     check(element(x, 0), p, key, offset)
     # With an axis of 1 in front, elements have the same numbers in row-major order.
     return masked(x, dropout_apply(xp.ones_like(x[:1]), p, key, offset) != 0, p), 0
+
+
+def _follow_each_other(numbers: np.ndarray, rows: Any) -> bool:
+    """Whether the blocks of each element of a batch begin where those of the one before end."""
+    blocks = blocks_for(math.prod(rows.shape[1:]), WORDS)
+    steps = np.arange(len(numbers), dtype=np.uint64) * np.uint64(blocks)
+    return bool(len(numbers)) and np.array_equal(numbers, numbers[0] + steps)
+
+
+def in_blocks(rows: Any) -> Any:
+    """A batch as rows of whole blocks, with zeros behind each element where there are too few."""
+    xp = gpuops.xp
+    batch, size = rows.shape[0], math.prod(rows.shape[1:])
+    if not size % WORDS:
+        return rows
+    device = gpuops.device_of(rows) or rows.device
+    rest = xp.zeros((batch, -size % WORDS), dtype=rows.dtype, device=device)
+    return xp.concat([xp.reshape(rows, (batch, size)), rest], axis=1)
+
+
+def out_of_blocks(rows: Any, shape: tuple[Any, ...]) -> Any:
+    """The batch of a shape that `in_blocks` made rows of."""
+    size = math.prod(shape[1:])
+    return rows if not size % WORDS else gpuops.xp.reshape(rows[:, :size], shape)
 
 
 def masked(x: Any, kept: Any, p: float) -> Any:

@@ -10,7 +10,14 @@ from gpuops import Array, custom_op
 from gpuops.random import RNGState
 from gpuops_kernels._batching import element, with_batch
 from gpuops_kernels._random import WORDS, blocks_for, check_same_device
-from gpuops_kernels.dropout_apply.op import apply, check_input, dropout_apply, masked
+from gpuops_kernels.dropout_apply.op import (
+    apply,
+    check_input,
+    dropout_apply,
+    in_blocks,
+    masked,
+    out_of_blocks,
+)
 
 __all__ = ["batched", "check", "draw", "dropout_forward"]
 
@@ -84,18 +91,11 @@ def batched(info: Any, in_dims: Any, x: Any, p: float, rng: RNGState) -> Any:
         drawn, key, first = dropout_forward(ones, p, rng)
         return (masked(x, drawn != 0, p), key, first), (0, None, None)
     # Each element begins with a new block, as a call of its own does.
-    size = math.prod(one.shape)
-    blocks = blocks_for(size, WORDS)
-    rows = x
-    if size % WORDS:
-        rows = xp.reshape(x, (info.batch_size, size))
-        rest = (info.batch_size, blocks * WORDS - size)
-        rows = xp.concat([rows, xp.zeros(rest, dtype=x.dtype, device=device)], axis=1)
-    out, key, first = dropout_forward(rows, p, rng)
-    if size % WORDS:
-        out = xp.reshape(out[:, :size], x.shape)
+    out, key, first = dropout_forward(in_blocks(x), p, rng)
+    blocks = blocks_for(math.prod(one.shape), WORDS)
     steps = xp.arange(info.batch_size, dtype="uint64", device=device) * blocks
-    return (out, key, xp.reshape(steps, (-1, 1)) + first), (0, None, 0)
+    offsets = xp.reshape(steps, (-1, 1)) + first
+    return (out_of_blocks(out, x.shape), key, offsets), (0, None, 0)
 
 
 def _keep(ctx: Any, inputs: Any, output: Any) -> None:
