@@ -62,15 +62,16 @@ test: .venv/.test lint
 # Fakes say what NumPy gives, and its releases differ: one environment for each that is named.
 NUMPY ?= 2.0.2
 TESTS ?= tests/xp tests/fake tests/trace tests/vmap tests/autograd
-NUMPY_PY := .venv-numpy-$(NUMPY)/bin/python
+NUMPY_ENV := .venv-numpy-$(NUMPY)
+NUMPY_PY := $(NUMPY_ENV)/bin/python
 
-$(NUMPY_PY): pyproject.toml
-	"$(PYTHON)" -m venv ".venv-numpy-$(NUMPY)"
+$(NUMPY_ENV)/.test: pyproject.toml
+	"$(PYTHON)" -m venv "$(NUMPY_ENV)"
 	$(NUMPY_PY) -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) \
 	    -e ".[test]" "numpy==$(NUMPY)"
 	@touch $@
 
-test-numpy: $(NUMPY_PY)
+test-numpy: $(NUMPY_ENV)/.test
 	$(NUMPY_PY) -m pytest $(TESTS)
 
 # All parts run, whatever those before them found; the exit status says whether a limit was missed.

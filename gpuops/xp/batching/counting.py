@@ -17,7 +17,7 @@ from gpuops.xp.batching._rules import Rule, flat, moved_axis, rule
 __all__ = ["looked_up", "repeat_each", "searchsorted"]
 
 rule(
-    *("ascontiguousarray", "asfortranarray", "choose", "select"),
+    *("choose", "select"),
     *("bincount", "convolve", "correlate", "diag_of", "histogram", "nonzero"),
     *("unique_all", "unique_counts", "unique_inverse", "unique_values"),
 )(loop)

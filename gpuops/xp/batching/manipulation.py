@@ -71,6 +71,23 @@ def reshape(operator: Operator) -> Rule:
     return batched
 
 
+@rule("ascontiguousarray", "asfortranarray")
+def contiguous(operator: Operator) -> Rule:
+    """The batch axis in front, so that each element lies in its order."""
+    fortran = operator.name == "asfortranarray"
+
+    def batched(info: Any, in_dims: Sequence[Any], x: Any) -> Any:
+        x = front(x, in_dims[0])
+        if len(x.shape) == 1:
+            # Elements without axes get one.
+            return xp.ascontiguousarray(xp.expand_dims(x, (1,))), 0
+        if fortran:
+            return _reversed(xp.ascontiguousarray(_reversed(x))), 0
+        return xp.ascontiguousarray(x), 0
+
+    return batched
+
+
 def _reversed(x: Any) -> Any:
     """The axes behind the batch axis, in the reverse order."""
     return xp.permute_dims(x, (0, *range(len(x.shape) - 1, 0, -1)))
