@@ -25,7 +25,6 @@ NOT_FOR_TORCH: dict[str, str] = {
     "fake_real_array": "in a fake kernel, torch.zeros makes a fake: that is no fault",
     "memory_order": "torch has no function that reads an array in the order of its memory",
     "noise_from_state": "an RNGState is among its arguments, and no type of torch's schemas",
-    "numpy_only": "a formula of NumPy's functions alone cannot be traced, as torch asks for",
     "tuple_of_one": "a schema of torch has no tuple of one",
 }
 """Why an operator cannot be written for torch; what its check says of it, see `reason_against`."""

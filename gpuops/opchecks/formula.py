@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpuops.convert import Arguments
+from gpuops.errors import DynamicShapeError
 from gpuops.memory import shares_memory
 from gpuops.opaque import is_opaque_type
 from gpuops.opchecks.gradients import Wrong, compare, precision, weights
@@ -149,7 +150,7 @@ class Point:
             Why that was not done, or None.
 
         Raises:
-            FormulaFailed: they differ.
+            FormulaFailed: they differ, or there is no graph of the formula.
         """
         outputs, kept, _ = self._forward(self.everything)
         if not kept:
@@ -159,9 +160,19 @@ class Point:
         gradient, inputs = self._gradient(self._cotangents(outputs, kept), kept)
         expected = gradient(*inputs)
         try:
-            found = trace(gradient, "fake")(*inputs)(*inputs)
+            trace(self._called_with_all, "fake")(*self.inputs)
         except Exception as error:
-            return f"the formula cannot be traced: {type(error).__name__}: {error}"
+            return f"the operator cannot be traced: {type(error).__name__}: {error}"
+        try:
+            graph = trace(gradient, "fake")(*inputs)
+        except DynamicShapeError as error:
+            return f"the formula cannot be traced: {error}"
+        except Exception as error:
+            raise FormulaFailed(
+                f"it cannot be traced ({type(error).__name__}: {error}). What it computes has to "
+                "be calls of operators, and of NumPy's functions on the arrays as they come"
+            ) from error
+        found = graph(*inputs)
         for name, one, other in zip(self.names, expected, found, strict=True):
             if problem := self._differ(one, other):
                 raise FormulaFailed(f"traced, the gradient of {name} differs: {problem}")

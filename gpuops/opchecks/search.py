@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
 
 from gpuops.errors import GpuopsError
 from gpuops.opchecks.budget import Budget
@@ -136,7 +138,7 @@ def _find_fake(check: Check, subject: Subject, pool: Pool) -> Found | None:
     judged: dict[str, set[str]] = {}
     for draw in _chosen("test_fake", pool):
         lenient = frozenset({"strides"}) if "layout" in draw.tags else frozenset[str]()
-        if "kind:b" in draw.tags:
+        if "kind:b" in draw.tags or _broadcasts_unlike(subject.values, draw.values):
             lenient |= {"shape"}
         found = attempt(check, subject.at(draw.values, lenient=lenient))
         kind = next((tag for tag in draw.tags if tag.startswith("kind:")), None)
@@ -153,6 +155,23 @@ def _find_fake(check: Check, subject: Subject, pool: Pool) -> Found | None:
         if len(wrong) == 1 and len(judged[kind]) > 2:
             return failures[0]
     return None
+
+
+def _broadcasts_unlike(sample: Values, drawn: Values) -> bool:
+    """Whether NumPy repeats axes of size 1 of arrays that in the sample are of equal sizes there.
+
+    The kernel that multiplies by weights takes weights of more axes than it was written for.
+    """
+    return _repeats(arrays_of(drawn)) and not _repeats(arrays_of(sample), any_size=True)
+
+
+def _repeats(arrays: list[Any], *, any_size: bool = False) -> bool:
+    """Whether sizes differ where axes meet, counted from the last one, and one of them is 1."""
+    for axes in zip_longest(*(array.shape[::-1] for array in arrays)):
+        sizes = {size for size in axes if size is not None}
+        if len(sizes) > 1 and (any_size or 1 in sizes):
+            return True
+    return False
 
 
 def _dtypes(found: Found) -> str:

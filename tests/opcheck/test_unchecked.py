@@ -29,8 +29,17 @@ def _no_float64(x):
     return _copy(x)
 
 
+@gpuops.custom_op("unchecked_parts::passed_on", mutates_args=())
+def passed_on(g: gpuops.Array) -> gpuops.Array:
+    """It has no gradient of its own."""
+    return _copy(g)
+
+
+passed_on.register_fake(like)
+
+
 def _gradient(ctx, g):
-    return np.asarray(memoryview(np.array(g, order="C"))).reshape(g.shape)
+    return passed_on(g)
 
 
 CASES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from zoo import Animal, like, matrix, two, vector
+from zoo import Animal, like, matrix, two
 
 from gpuops import xp
 
@@ -121,15 +121,6 @@ def _others(ctx: Any, g: Any) -> Any:
                 one = one * other
         found.append(one)
     return found
-
-
-def _raw(ctx: Any, g: Any) -> Any:
-    """With NumPy alone: it has no gradient of its own, and does not claim one."""
-    return np.negative(np.frombuffer(memoryview(np.array(g, order="C")), g.dtype).reshape(g.shape))
-
-
-def _raw_safe(ctx: Any, g: Any) -> Any:
-    return _raw(ctx, g) if g.size else -g
 
 
 def _complex_sample() -> Any:
@@ -262,7 +253,6 @@ RIGHT_GRADIENTS = [
         lambda x: x.new_empty(x.shape, np.float64),
         sample=_complex_sample,
     ),
-    _r("numpy_only", lambda x: _c(-x), _raw_safe, sample=vector),
     _r(
         "large",
         lambda x: _c(np.sin(x)),

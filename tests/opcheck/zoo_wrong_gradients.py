@@ -315,6 +315,17 @@ WRONG_GRADIENTS = [
         lambda ctx, g: (2 if ".trace" in type(g).__module__ else 3) * _x(ctx) ** 2 * g,
     ),
     _g(
+        "reads_data",
+        "cannot be traced",
+        lambda ctx, g: g * (float(xp.sum(0 * _x(ctx))) - 1.0),
+        lambda x: _c(-x),
+    ),
+    _g(
+        "branches_on_data",
+        "cannot be traced",
+        lambda ctx, g: _slope(ctx) * g if bool(xp.any(g != 0)) else g,
+    ),
+    _g(
         "ignores_a_number",
         "numerical",
         lambda ctx, g: (g, None),
