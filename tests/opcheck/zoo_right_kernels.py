@@ -405,7 +405,7 @@ RIGHT_KERNELS = [
         ),
     ),
     # -- as people write them --------------------------------------------------------------------
-    _r("layout_of_numpy", lambda x: np.maximum(x, 0), xp.empty_like),
+    _r("layout_of_numpy", lambda x: np.maximum(x, 0), lambda x: xp.empty_like(x)),
     _r(
         "scalar_for_one_axis", lambda x: x.argmax(-1), lambda x: x.new_empty(x.shape[:-1], np.int64)
     ),
