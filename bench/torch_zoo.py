@@ -23,6 +23,7 @@ __all__ = ["NOT_FOR_TORCH", "TorchAnimal", "is_gap", "reason_against"]
 NOT_FOR_TORCH: dict[str, str] = {
     "fake_interface": "torch's fakes have no array interface that a kernel could ask for",
     "fake_real_array": "in a fake kernel, torch.zeros makes a fake: that is no fault",
+    "layout_of_numpy": "its fake asks NumPy's empty_like, which torch's fakes have no form of",
     "memory_order": "torch has no function that reads an array in the order of its memory",
     "noise_from_state": "an RNGState is among its arguments, and no type of torch's schemas",
     "tuple_of_one": "a schema of torch has no tuple of one",
