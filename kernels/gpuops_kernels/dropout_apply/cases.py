@@ -2,60 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from gpuops.cases import Arguments, BenchShape, Case
-from gpuops_kernels._samples import DTYPES, LAYOUTS, OFFSETS, sample, state
+from gpuops_kernels._dropout_cases import dropout_bench, dropout_cases
 
 __all__ = ["BENCH", "CASES"]
 
-_SHAPES = [(), (1,), (5,), (3, 64), (2, 3, 33), (2, 2, 3, 7), (0,), (3, 0, 2), (1, 10_003)]
-
-# The same bits on every device.
-_EXACT = dict.fromkeys(DTYPES, (0.0, 0.0))
-
-
-def _case(
-    shape: tuple[int, ...],
-    dtype: str,
-    layout: str = "contiguous",
-    p: float = 0.3,
-    offset: int = 0,
-) -> Case:
-    def build(rng: np.random.Generator) -> Arguments:
-        x = sample(rng, shape, dtype, layout)
-        drawn = state(rng, offset)
-        return (x, p, drawn.key, drawn.offset), {}
-
-    name = "x".join(map(str, shape)) or "0d"
-    return Case(f"{name}-{layout}-{dtype}-p{p}-from-{offset}", build, tolerance=_EXACT)
-
-
-def _not_finite(rng: np.random.Generator) -> Arguments:
-    """What is dropped is 0, whatever it was; and a product that is too large for float16."""
-    x = np.resize(np.array([np.inf, -np.inf, np.nan, 60000], np.float16), 40)
-    p = 0.5
-    drawn = state(rng)
-    return (x, p, drawn.key, drawn.offset), {}
-
-
-CASES = [
-    *(_case(shape, dtype) for shape in _SHAPES for dtype in DTYPES),
-    *(_case((4, 6, 8), dtype, layout) for layout in LAYOUTS[1:] for dtype in DTYPES),
-    *(_case((7, 9), dtype, p=p) for dtype in DTYPES for p in (0.0, 0.5, 1.0)),
-    *(_case((33,), "float32", offset=offset) for offset in OFFSETS[1:]),
-    Case("not-finite", _not_finite),
-]
-
-
-def _bench(rows: int, columns: int) -> BenchShape:
-    def build(rng: np.random.Generator) -> Arguments:
-        x = sample(rng, (rows, columns), "float32")
-        p = 0.1
-        drawn = state(rng)
-        return (x, p, drawn.key, drawn.offset), {}
-
-    return BenchShape(f"{rows}x{columns}-float32", build)
-
-
-BENCH = [_bench(4096, 1024), _bench(64, 1024)]
+CASES = dropout_cases(lambda state: (state.key, state.offset))
+BENCH = dropout_bench(lambda state: (state.key, state.offset))
