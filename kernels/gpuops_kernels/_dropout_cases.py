@@ -1,4 +1,4 @@
-"""Samples of the three operators of dropout: they take the same arrays, and draw the same numbers."""
+"""Samples of the three operators of dropout, which take the same arrays and the same state."""
 
 from __future__ import annotations
 

@@ -87,3 +87,17 @@ def two() -> tuple[Any, ...]:
 def like(x: Any, *rest: Any, **keywords: Any) -> Any:
     """The fake of what gives an array like its first argument."""
     return x.new_empty(x.shape)
+
+
+def planted(
+    name: str,
+    check: str,
+    message: str,
+    kernel: Callable[..., Any],
+    fake: Callable[..., Any] | None = like,
+    schema: str = "(Array x) -> Array",
+    sample: Callable[[], tuple[Any, ...]] = matrix,
+    **more: Any,
+) -> Animal:
+    """An operator that a check has to refuse, with the words of its message."""
+    return Animal(name, schema, kernel, fake, sample, f"test_{check}", message, **more)

@@ -8,7 +8,8 @@ import warnings
 from typing import Any
 
 import numpy as np
-from zoo import Animal, like, matrix, two, vector
+from zoo import Animal, like, two, vector
+from zoo import planted as _w
 
 from gpuops import get_ctx
 
@@ -153,19 +154,6 @@ def _dynamic(low: int, high: int | None) -> Any:
 
 def _argwhere(x: Any) -> Any:
     return np.array(np.argwhere(x), order="C")
-
-
-def _w(
-    name: str,
-    check: str,
-    message: str,
-    kernel: Any,
-    fake: Any = like,
-    schema: str = ONE,
-    sample: Any = matrix,
-    **more: Any,
-) -> Animal:
-    return Animal(name, schema, kernel, fake, sample, f"test_{check}", message, **more)
 
 
 def _mutates(name: str, change: Any, **more: Any) -> Animal:

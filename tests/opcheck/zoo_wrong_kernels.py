@@ -8,7 +8,8 @@ import time
 from typing import Any
 
 import numpy as np
-from zoo import Animal, like, matrix, two, vector
+from zoo import like, two, vector
+from zoo import planted as _w
 
 ONE = "(Array x) -> Array"
 TWO = "(Array x, Array y) -> Array"
@@ -17,19 +18,6 @@ PAIR = "(Array x) -> (Array, Array)"
 
 def _c(x: Any) -> Any:
     return np.array(x, order="C")
-
-
-def _w(
-    name: str,
-    check: str,
-    message: str,
-    kernel: Any,
-    fake: Any = like,
-    schema: str = ONE,
-    sample: Any = matrix,
-    **more: Any,
-) -> Animal:
-    return Animal(name, schema, kernel, fake, sample, f"test_{check}", message, **more)
 
 
 # -- what it does to memory ------------------------------------------------------------------------
