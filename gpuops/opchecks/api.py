@@ -94,7 +94,9 @@ not defined as mutable but was mutated ...
         raise ToleranceError("opcheck: give both atol and rtol, or neither of them")
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise ArgumentError(f"opcheck: seed must be an int, got {describe(seed)}")
-    subject = Subject(operator, _bound(operator, args, kwargs or {}), rtol, atol, seed)
+    subject = Subject(
+        operator, _bound(operator, args, {} if kwargs is None else kwargs), rtol, atol, seed
+    )
     with hosted(operator) as is_bridged:
         pool = Pool(subject, empty=not draws)
         return _run(chosen, subject, pool, raise_exception, save_data, is_bridged=is_bridged)
@@ -221,11 +223,20 @@ def bound_sample(
         ArgumentError: the arguments do not fit the schema.
     """
     operator = _operator(op)
-    return operator, _bound(operator, args, kwargs or {})
+    return operator, _bound(operator, args, {} if kwargs is None else kwargs)
 
 
 def _bound(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """The sample in schema order, with defaults, converted, and copied from the caller's."""
+    where = f"opcheck({operator.qualname})"
+    if not isinstance(args, (tuple, list)):
+        raise ArgumentError(
+            f"{where}: args must be a tuple of the positional arguments, got {describe(args)}"
+        )
+    if not isinstance(kwargs, dict):
+        raise ArgumentError(
+            f"{where}: kwargs must be a dict of arguments by name, got {describe(kwargs)}"
+        )
     refusal = Operator.refusal(operator, tuple(args), kwargs)
     if refusal is not None:
         raise refusal
@@ -238,5 +249,5 @@ def _bound(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
             values.append(kwargs.get(parameter.name, parameter.default))
     converted = Arguments(operator, tuple(values))
     if any(found.kind is None for found in converted.arrays):
-        raise ArgumentError(f"opcheck({operator.qualname}): the sample has to be of real arrays")
+        raise ArgumentError(f"{where}: the sample has to be of real arrays")
     return copied(on_host(operator, converted.values))

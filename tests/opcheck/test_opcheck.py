@@ -137,3 +137,15 @@ def test_further_inputs_can_be_left_out(good):
         assert set(seen) == {(3, 4)}
         gpuops.opcheck(good, matrix(), test_utils="test_schema")
         assert len(set(seen)) > 10
+
+
+@pytest.mark.parametrize("args", [3, None, np.ones((2, 3)), {"x": 1}])
+def test_args_are_a_tuple(good, args):
+    with pytest.raises(gpuops.ArgumentError, match="args must be a tuple of the positional"):
+        gpuops.opcheck(good, args)
+
+
+@pytest.mark.parametrize("kwargs", [3, [("x", 1)], np.ones(2)])
+def test_kwargs_are_a_dict(good, kwargs):
+    with pytest.raises(gpuops.ArgumentError, match="kwargs must be a dict of arguments by name"):
+        gpuops.opcheck(good, (), kwargs)
